@@ -1,0 +1,49 @@
+// Predicted segment times: what admission budgets with and policies plan with. Filled at load from profiles.
+#pragma once
+
+#include <array>
+#include <bit>
+#include <cstdint>
+#include <vector>
+
+#include "takt/ids.hpp"
+#include "takt/model.hpp"
+#include "takt/time.hpp"
+
+namespace takt {
+
+// `expected` is the median, `budget` the measured 99th percentile plus the margin of the configuration.
+struct Cost {
+  Duration expected = kForever;
+  Duration budget = kForever;
+  [[nodiscard]] bool runnable() const noexcept { return expected != kForever; }
+};
+
+// Times of batches 1, 2, 4, 8, 16 of every variant on every accelerator. A batch of n costs what the next profiled size costs.
+// Missing entries are "cannot run there". Reading is lock-free and does not allocate.
+class CostTable {
+ public:
+  static constexpr std::size_t kBatches = 5;
+
+  CostTable() = default;
+  CostTable(std::size_t accelerators, std::size_t variants)
+      : accelerators_(accelerators), variants_(variants), rows_(accelerators * variants) {}
+
+  [[nodiscard]] static constexpr std::size_t batch_class(std::size_t n) noexcept {
+    return n <= 1 ? 0 : static_cast<std::size_t>(std::bit_width(n - 1));
+  }
+  [[nodiscard]] const Cost& at(AcceleratorId a, VariantId v, std::size_t batch = 1) const noexcept {
+    return rows_[a.value * variants_ + v.value][batch_class(batch)];
+  }
+  void set(AcceleratorId a, VariantId v, std::size_t batch, Cost cost) {
+    rows_[a.value * variants_ + v.value][batch_class(batch)] = cost;
+  }
+  [[nodiscard]] std::size_t accelerators() const noexcept { return accelerators_; }
+  [[nodiscard]] std::size_t variants() const noexcept { return variants_; }
+
+ private:
+  std::size_t accelerators_ = 0, variants_ = 0;
+  std::vector<std::array<Cost, kBatches>> rows_;
+};
+
+}  // namespace takt

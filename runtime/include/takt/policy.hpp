@@ -1,0 +1,139 @@
+// The policy contract: a pure object that sees a snapshot and fills a plan, and the stages that presets are composed of.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "takt/cost.hpp"
+#include "takt/ids.hpp"
+#include "takt/job.hpp"
+#include "takt/plan.hpp"
+#include "takt/route.hpp"
+#include "takt/time.hpp"
+
+namespace takt {
+
+// What orders jobs. Ties are broken by release, stream, frame: total, so runs are reproducible.
+struct Rank {
+  Criticality criticality = Criticality::soft;
+  Instant deadline{}, release{};
+  Duration togo_min{}, togo_sum{};  // remaining work, see Route
+  StreamId stream;
+  std::uint32_t frame = 0;
+};
+
+// Waiting firm and soft jobs as parallel arrays of `size` entries, in no particular order.
+struct WaitingJobs {
+  std::size_t size = 0;
+  const JobId* job = nullptr;
+  const Rank* rank = nullptr;
+  const VariantId* next = nullptr;        // variant of the next segment on the current route
+  const RouteId* route = nullptr;
+  const std::uint16_t* segment = nullptr; // segments already done
+  const SlotPoolId* holds = nullptr;      // pool of its activation slot, where it must go on; invalid: has none
+};
+
+struct AcceleratorView {
+  bool up = false;
+  bool idle = false;                  // a firm or soft segment may start now
+  SlotPoolId pool;
+  std::uint32_t free_slots = 0;       // in its pool, less those kept for hard streams
+  Duration soft_limit = kForever;     // longest firm or soft segment (budget) that admitted hard streams allow here
+  Instant busy_until{};               // predicted end of what is committed
+  bool continues = false;             // the running job has further segments, which will be (or are) posted ahead
+  Rank continuing{};                  // that job after the running segment
+};
+
+struct StreamView {
+  const StreamSpec* spec = nullptr;   // null: no such stream
+  std::span<const Route> routes;      // no other is both more accurate and cheaper; best accuracy first
+  std::uint32_t first = 0, last = 0;  // routes[first, last) are within the stream's accuracy bounds
+};
+
+// Borrowed for one call of decide(); everything in it is read-only and stays unchanged during the call.
+class Snapshot {
+ public:
+  Instant now{};
+  bool first = true;                  // first question of this instant: drop and choose subnets now
+  WaitingJobs waiting;
+  std::span<const AcceleratorView> accelerators;
+  std::span<const StreamView> streams;
+  const CostTable* costs = nullptr;
+
+  [[nodiscard]] Duration slack(const Rank& r) const noexcept { return r.deadline - now - r.togo_min; }
+  [[nodiscard]] const Route& route(std::size_t i) const noexcept {
+    return streams[waiting.rank[i].stream.value].routes[waiting.route[i].value];
+  }
+  [[nodiscard]] bool last_segment(std::size_t i) const noexcept { return waiting.segment[i] + 1u == route(i).length(); }
+
+  // Whether waiting job i may start on accelerator a now: idle, able to run it, a slot for its activation, within the guard
+  // that protects hard streams.
+  [[nodiscard]] bool can_start(std::size_t i, std::size_t a) const noexcept {
+    const AcceleratorView& acc = accelerators[a];
+    if (!acc.up || !acc.idle) return false;
+    const Cost& cost = costs->at(AcceleratorId{a}, waiting.next[i]);
+    if (!cost.runnable() || cost.budget > acc.soft_limit) return false;
+    if (waiting.holds[i].valid()) return waiting.holds[i] == acc.pool;
+    return last_segment(i) || acc.free_slots > 0;
+  }
+};
+
+// How a job ended, for policies that learn online.
+struct Ended {
+  StreamId stream;
+  Verdict verdict = Verdict::done;
+  Instant release{}, deadline{}, end{};
+};
+
+// decide() and observe() run on the scheduler thread: no allocation, no lock, no clock, no system call, bounded time.
+class Policy {
+ public:
+  virtual ~Policy() = default;
+  // Once, before the first decide(); may allocate.
+  virtual void prepare(std::size_t max_jobs, std::size_t accelerators) { (void)max_jobs, (void)accelerators; }
+  virtual void decide(const Snapshot& snapshot, Plan& plan) noexcept = 0;
+  virtual void observe(const Ended& ended) noexcept { (void)ended; }
+};
+
+// Stages, in the order they are asked. Each sees the effect of those before it.
+class Dropper {
+ public:
+  virtual ~Dropper() = default;
+  virtual void drop(const Snapshot& snapshot, Plan& plan) noexcept = 0;
+};
+class SubnetSelector {
+ public:
+  virtual ~SubnetSelector() = default;
+  virtual void select(const Snapshot& snapshot, Plan& plan) noexcept = 0;
+};
+class Dispatcher {
+ public:
+  virtual ~Dispatcher() = default;
+  // Adds at most one start; none if nothing should start now.
+  virtual void dispatch(const Snapshot& snapshot, Plan& plan) noexcept = 0;
+  // Whether waiting job i should go before the job that runs on accelerator a now, at its next boundary.
+  [[nodiscard]] virtual bool outranks(const Snapshot& snapshot, std::size_t i, std::size_t a) const noexcept = 0;
+};
+
+// What a file in policies/ contributes; exactly one of the makers is set. The makers may allocate.
+struct PolicyEntry {
+  std::string_view name;
+  std::string_view summary;
+  std::unique_ptr<Dispatcher> (*dispatcher)() = nullptr;
+  std::unique_ptr<SubnetSelector> (*selector)() = nullptr;
+  std::unique_ptr<Dropper> (*dropper)() = nullptr;
+  std::unique_ptr<Policy> (*whole)() = nullptr;
+};
+
+// Every file in policies/, in alphabetical order; the table is generated by CMake.
+[[nodiscard]] std::span<const PolicyEntry* const> policy_table() noexcept;
+
+}  // namespace takt
+
+// Last line of a file in policies/: TAKT_POLICY(edf, "earliest deadline first", .dispatcher = make).
+// The name is the file's name.
+#define TAKT_POLICY(NAME, SUMMARY, ...)               \
+  extern const ::takt::PolicyEntry takt_policy_##NAME; \
+  const ::takt::PolicyEntry takt_policy_##NAME{.name = #NAME, .summary = SUMMARY, __VA_ARGS__};
