@@ -220,11 +220,10 @@ void run(const std::string& socket, const std::vector<std::string>& texts, doubl
   }
   const std::int64_t begin = now_ns() + 20 * kMs;
   const Window w{begin, begin + std::llround(warm_up * 1e9), begin + std::llround((warm_up + seconds) * 1e9)};
-  const double cpu_before = own_cpu_s();
   std::vector<std::thread> threads;
   for (const auto& s : sources) threads.emplace_back([&s, &w] { s->run(w); });
   for (std::thread& t : threads) t.join();
-  const double cpu = own_cpu_s() - cpu_before;
+  const double cpu = own_cpu_s();
   for (std::size_t k = 0; k < kinds.size(); ++k) {
     nlohmann::json line = summarise(kinds[k], of_kind[k], w);
     line["client_cpu_s"] = cpu;

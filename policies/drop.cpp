@@ -23,7 +23,7 @@ class InfeasibleDropper final : public takt::Dropper {
     for (std::size_t k = stream.first; k < stream.last; ++k)
       if (stream.routes[k].continues(s.route(i), s.waiting.segment[i]))
         least = std::min(least, stream.routes[k].togo_min[s.waiting.segment[i]]);
-    return r.deadline - s.now - least;
+    return r.deadline - s.now - s.paced(least);
   }
 };
 

@@ -5,12 +5,17 @@
 
 namespace {
 
+// Part of the slack that is planned with; the rest is for what arrives meanwhile with an earlier deadline, and for batches,
+// in which each segment takes longer.
+constexpr double kPlanned = 0.8;
+
 class FitSelector final : public takt::SubnetSelector {
  public:
   void select(const takt::Snapshot& s, takt::Plan& plan) noexcept override {
-    const takt::Duration spare = busy_share(s);
+    const takt::Duration busy = busy_share(s);
     for (std::size_t i = 0; i < s.waiting.size; ++i) {
-      const takt::RouteId best = choose(s, i, spare + backlog_before(s, i));
+      const takt::Duration left = s.waiting.rank[i].deadline - s.now - busy;
+      const takt::RouteId best = choose(s, i, takt::scaled(left, kPlanned), backlog_before(s, i));
       if (best.valid() && best != s.waiting.route[i]) plan.reroutes.push({s.waiting.job[i], best});
     }
   }
@@ -39,16 +44,16 @@ class FitSelector final : public takt::SubnetSelector {
     return sum / accelerators_up(s);
   }
   // The first route, best accuracy first, whose remaining work fits; else the cheapest that continues what was begun.
-  static takt::RouteId choose(const takt::Snapshot& s, std::size_t i, takt::Duration ahead) noexcept {
-    const takt::Rank& r = s.waiting.rank[i];
-    const takt::StreamView& stream = s.streams[r.stream.value];
+  static takt::RouteId choose(const takt::Snapshot& s, std::size_t i, takt::Duration time,
+                              takt::Duration ahead) noexcept {
+    const takt::StreamView& stream = s.streams[s.waiting.rank[i].stream.value];
     const std::size_t done = s.waiting.segment[i];
     takt::RouteId last;
     for (std::size_t k = stream.first; k < stream.last; ++k) {
       const takt::Route& route = stream.routes[k];
       if (!route.continues(s.route(i), done)) continue;
       last = takt::RouteId{k};
-      if (takt::saturating_add(ahead, route.togo_min[done]) <= r.deadline - s.now) return last;
+      if (s.paced(takt::saturating_add(ahead, route.togo_min[done])) <= time) return last;
     }
     return last;
   }

@@ -71,6 +71,13 @@ void Scheduler::State::dispatch_hard(Instant now) noexcept {
   }
 }
 
+double Scheduler::State::least_pace() const noexcept {
+  double least = 0;
+  for (const Accelerator& a : accelerators)
+    if (a.up && (least == 0 || a.pace < least)) least = a.pace;
+  return least == 0 ? 1 : least;
+}
+
 // What the policy sees. Cheap: the arrays are the core's own, only the accelerators are written.
 void Scheduler::State::view(Instant now, bool first) noexcept {
   for (std::size_t i = 0; i < accelerators.size(); ++i) {
@@ -82,7 +89,8 @@ void Scheduler::State::view(Instant now, bool first) noexcept {
          .pool = acc.spec.pool,
          .free_slots = static_cast<std::uint32_t>(pools[acc.spec.pool.value].free_for(Lane::normal)),
          .soft_limit = acc.soft_limit,
-         .busy_until = std::max(committed_until(acc.lanes[0], now), committed_until(acc.lanes[1], now))};
+         .busy_until = std::max(committed_until(acc.lanes[0], now), committed_until(acc.lanes[1], now)),
+         .pace = acc.pace};
     if (lane.count == 0 || acc.spec.ahead == 0) continue;
     const Job& j = job(lane.queue[0].jobs[0]);
     v.continues = j.segment + 1u < route_of(j).length();
@@ -93,6 +101,7 @@ void Scheduler::State::view(Instant now, bool first) noexcept {
   }
   snapshot.now = now;
   snapshot.first = first;
+  snapshot.pace = least_pace();
   snapshot.waiting = waiting.view();
   snapshot.accelerators = accelerator_views;
   snapshot.streams = stream_views;
@@ -152,37 +161,40 @@ bool Scheduler::State::apply_start(const Start& start, Instant now) noexcept {
   return post(start.accelerator, Lane::normal, {batch.data(), n}, now);
 }
 
-// The lead and the most urgent compatible jobs, as many as still let the lead and every one that joins be in time.
+// The lead and the most urgent compatible jobs, as many as still let every one of them be in time if they stay together:
+// each segment of a larger batch takes longer, for the lead too.
 std::size_t Scheduler::State::gather(std::size_t lead, AcceleratorId a, std::uint32_t limit, Instant now,
                                      std::array<JobId, kMaxBatch>& out) noexcept {
   const VariantId variant = waiting.next(lead);
   const Accelerator& acc = accelerators[a.value];
+  const Duration alone = costs.at(a, variant).expected;
   std::size_t free = pools[acc.spec.pool.value].free_for(Lane::normal);
-  // When this segment must end for the job to be in time.
-  const auto latest_of = [&](std::size_t i) {
-    return waiting.rank(i).deadline - snapshot.route(i).togo_min[snapshot.waiting.segment[i] + 1u];
+  const auto in_time = [&](std::size_t i, Duration together) {
+    const double growth = static_cast<double>(to_ns(together)) / static_cast<double>(std::max(to_ns(alone), INT64_C(1)));
+    const Duration after = snapshot.route(i).togo_min[snapshot.waiting.segment[i] + 1u];
+    return now + scaled(together + scaled(after, growth), acc.pace) <= waiting.rank(i).deadline;
   };
   const auto needs_slot = [&](std::size_t i) { return !waiting.holds(i).valid() && !snapshot.last_segment(i); };
   std::array<std::size_t, kMaxBatch> chosen;
   chosen[0] = lead;
   std::size_t n = 1;
   free -= std::min<std::size_t>(free, needs_slot(lead));
-  Instant latest = latest_of(lead);
-  if (now + costs.at(a, variant).expected > latest) latest = kNever;  // a late lead holds nobody back
+  const std::size_t first = in_time(lead, alone) ? 0 : 1;  // a late lead holds nobody back
   while (n < limit) {
     const Cost& cost = costs.at(a, variant, n + 1);
-    if (!cost.runnable() || cost.budget > acc.soft_limit || now + cost.expected > latest) break;
+    if (!cost.runnable() || cost.budget > acc.soft_limit) break;
+    const auto fits = [&](std::size_t i) { return in_time(i, cost.expected); };
+    if (!std::all_of(chosen.begin() + std::min(first, n), chosen.begin() + n, fits)) break;
     std::size_t best = waiting.size();
     for (std::size_t i = 0; i < waiting.size(); ++i) {
       if (waiting.next(i) != variant || std::find(chosen.begin(), chosen.begin() + n, i) != chosen.begin() + n)
         continue;
       if ((waiting.holds(i).valid() && waiting.holds(i) != acc.spec.pool) || (needs_slot(i) && free == 0)) continue;
-      if (now + cost.expected > latest_of(i)) continue;
+      if (!fits(i)) continue;
       if (best == waiting.size() || waiting.rank(i).deadline < waiting.rank(best).deadline) best = i;
     }
     if (best == waiting.size()) break;
     free -= needs_slot(best) ? 1 : 0;
-    latest = std::min(latest, latest_of(best));
     chosen[n++] = best;
   }
   for (std::size_t i = 0; i < n; ++i) out[i] = waiting.job(chosen[i]);

@@ -53,6 +53,10 @@ Job* Scheduler::State::make_job(StreamId id, Instant now, Instant deadline) noex
   j.frame = stream.released++;
   j.release = now;
   if (stream.spec.criticality == Criticality::hard) {
+    // The admission test looks at one busy period at a time: the distance to a job of an earlier one does not matter. So
+    // a stream that was late once catches up as soon as its accelerator's hard work has ended.
+    if (stream.hard && stream.in_flight == 0 && accelerators[stream.accelerator.value].hard_idle())
+      stream.next_arrival = std::min(stream.next_arrival, now);
     j.release = std::max(now, stream.next_arrival);
     const Instant arrival = std::max(stream.next_arrival, now - stream.spec.jitter);
     stream.next_arrival = std::min(arrival + stream.spec.period, kNever);

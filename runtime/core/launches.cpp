@@ -10,6 +10,14 @@ bool Scheduler::State::needs_slot(const Job& j) const noexcept {
   return !j.pool.valid() && j.segment + j.posted + 1u < route_of(j).length();
 }
 
+// One wild value may not spoil the mean, nor may a run of them stop all work.
+void Accelerator::measure(Duration expected, Duration measured) noexcept {
+  constexpr double kWeight = 1.0 / 16, kLeast = 0.25, kMost = 8;
+  if (expected <= Duration::zero()) return;
+  const double ratio = static_cast<double>(to_ns(measured)) / static_cast<double>(to_ns(expected));
+  pace += (std::clamp(ratio, kLeast, kMost) - pace) * kWeight;
+}
+
 // Posts the next segment of `ids` as one launch. False, with nothing changed, when a slot is missing.
 bool Scheduler::State::post(AcceleratorId a, Lane lane, std::span<const JobId> ids, Instant now) noexcept {
   Accelerator& acc = accelerators[a.value];
@@ -150,6 +158,8 @@ void Scheduler::State::completed(AcceleratorId a, Lane lane, const Completion& c
   std::move(state.queue.begin() + 1, state.queue.begin() + state.count, state.queue.begin());
   --state.count;
   state.front_since = now;
+  if (config.learn_pace && lane == Lane::normal && !c.failed)
+    accelerators[a.value].measure(front.expected, c.ended - c.started);
   if (c.failed) {
     for (std::size_t i = 0; i < front.count; ++i) {
       Job& j = job(front.jobs[i]);

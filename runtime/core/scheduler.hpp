@@ -29,6 +29,7 @@ struct CoreConfig {
   std::size_t max_jobs = 4096;
   std::size_t max_streams = 1024;
   std::uint32_t max_batch = 8;  // 1 .. kMaxBatch
+  bool learn_pace = false;      // correct predictions by measured segment times; off in virtual time
   std::vector<AcceleratorSpec> accelerators;
   std::vector<std::uint32_t> slot_pools;  // slots in each
 };

@@ -76,9 +76,13 @@ struct Accelerator {
   bool up = false;
   std::array<LaneState, kLanes> lanes;
   Duration soft_limit = kForever;
+  double pace = 1;                  // measured over expected time of segments, a running mean
   bool yields = false;              // the policy wants to decide anew at the next boundary
   std::vector<JobId> hard_waiting;  // bound to it, in no order
   [[nodiscard]] LaneState& lane(Lane l) noexcept { return lanes[static_cast<std::size_t>(l)]; }
+  // No hard job is released and unfinished: the last busy period of hard work is over.
+  [[nodiscard]] bool hard_idle() const noexcept { return hard_waiting.empty() && lanes[0].count == 0; }
+  void measure(Duration expected, Duration measured) noexcept;
 };
 
 // Each hard stream of more than one segment has a slot kept for it: at most one of its jobs is between segments, and no
@@ -149,6 +153,7 @@ struct Scheduler::State {
   void decide(Instant now);
   void dispatch_hard(Instant now) noexcept;
   void view(Instant now, bool first) noexcept;
+  [[nodiscard]] double least_pace() const noexcept;
   enum class Applied : std::uint8_t { nothing, changed, started };
   [[nodiscard]] Applied apply(Instant now) noexcept;
   [[nodiscard]] bool apply_drop(JobId id, Instant now) noexcept;

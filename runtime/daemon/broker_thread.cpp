@@ -19,6 +19,7 @@ Result<std::unique_ptr<BrokerThread>> BrokerThread::make(const files::Service& s
   core.max_jobs = service.config.max_jobs;
   core.max_streams = service.config.max_streams;
   core.max_batch = service.config.max_batch;
+  core.learn_pace = true;
   core.slot_pools = {slots};
   for (std::size_t a = 0; a < service.config.accelerators(); ++a) {
     const auto& entry = service.config.accelerator(AcceleratorId{a});

@@ -344,7 +344,8 @@ void Executors::link_corrupt(ExecutorLink* link) {
 void Executors::quit_all() {
   quitting_ = true;
   for (Device& d : devices_) {
-    if (d.step != Step::absent && d.child.running())
+    if (d.config->executor != files::ExecutorStart::spawn) continue;  // somebody else's
+    if (d.step != Step::absent)
       (void)live::send_message(d.socket.get(), request<wire::ExecutorSimple>(wire::ExecutorOp::quit));
     else if (d.child.running())
       d.child.signal(SIGTERM);
@@ -352,7 +353,10 @@ void Executors::quit_all() {
 }
 
 bool Executors::all_ended() const noexcept {
-  return std::none_of(devices_.begin(), devices_.end(), [](const Device& d) { return d.child.running(); });
+  return std::none_of(devices_.begin(), devices_.end(), [](const Device& d) {
+    const bool adopted = d.config->executor == files::ExecutorStart::spawn && d.step != Step::absent;
+    return d.child.running() || adopted;
+  });
 }
 
 bool Executors::holds(std::uint32_t model) const noexcept {

@@ -58,7 +58,7 @@ class Executors {
 
   void link_released(ExecutorLink* link);
   void link_corrupt(ExecutorLink* link);
-  void quit_all();  // those that we started
+  void quit_all();  // of devices that are ours to start, adopted ones too
   [[nodiscard]] bool all_ended() const noexcept;
   [[nodiscard]] bool holds(std::uint32_t model) const noexcept;  // some executor has it loaded
 

@@ -19,7 +19,7 @@ int main(void) {
   failures += check(takt_abi_version() == TAKT_ABI_VERSION, "the library has the header's version");
   failures += check(config.struct_size == sizeof config, "struct_size is set");
   failures += check(config.criticality == TAKT_SOFT && config.slots == 4, "defaults are set");
-  failures += check(takt_connect("/tmp/takt-no-such-socket", "c", &client) == TAKT_E_DISCONNECTED, "nobody listens");
+  failures += check(takt_connect("no-such-socket", "c", &client) == TAKT_E_DISCONNECTED, "nobody listens");
   failures += check(client == NULL, "no client is made");
   failures += check(strlen(takt_last_error(NULL)) > 0, "the reason is told");
   failures += check(takt_now_ns() > 0, "the clock runs");

@@ -14,7 +14,8 @@ namespace takt::test {
 
 inline std::string fresh_path() {
   static int number = 0;
-  return "/tmp/takt-client-test-" + std::to_string(::getpid()) + "-" + std::to_string(++number) + ".sock";
+  return ::testing::TempDir() + "takt-client-test-" + std::to_string(::getpid()) + "-" + std::to_string(++number) +
+         ".sock";
 }
 
 // Whatever the test does, the broker must have nothing to complain about when it ends.

@@ -154,7 +154,7 @@ class TaktTest(unittest.TestCase):
         with self.assertRaisesRegex(takt.Error, "set picture, width and height"):
             client.open("slim_resnet")
         with self.assertRaisesRegex(takt.Disconnected, "start taktd"):
-            takt.Client("/tmp/takt-nobody-is-here.sock")
+            takt.Client("no-such-socket")
 
     def test_presets_and_cascades(self):
         client = self.client()

@@ -13,7 +13,8 @@ PROFILE = """<profile model="m"><cost segment="preprocess" form="rgb-32x32" batc
 <cost segment="preprocess" form="nv12-1280x720" batch="1" p50="600us" p99="1ms"/>
 <cost segment="a" out="0.5" batch="1" p50="400us" p99="1ms"/><cost segment="a" out="1" batch="1" p50="0.9ms" p99="1ms"/>
 <cost segment="a" out="1" batch="8" p50="5ms" p99="6ms"/>
-<cost segment="b" in="0.5" out="0.5" batch="1" p50="300us" p99="1ms"/><cost segment="b" in="0.5" out="1" batch="1" p50="700us" p99="1ms"/>
+<cost segment="b" in="0.5" out="0.5" batch="1" p50="300us" p99="1ms"/>
+<cost segment="b" in="0.5" out="1" batch="1" p50="700us" p99="1ms"/>
 <cost segment="b" in="1" out="1" batch="1" p50="1ms" p99="1ms"/></profile>"""
 
 

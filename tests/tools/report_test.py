@@ -29,7 +29,8 @@ def write_phase(folder, name, started, missed=0, killed=None):
             lines.append({"tag": tag, "label": 1, "due_ns": due, "submitted_ns": due, "verdict": "missed" if lost else "done",
                           "latency_ns": 4 * MS, "seen_ns": 5 * MS, "subnet": "" if lost else "0.5-0.5-0.5-0.5",
                           "top1": -1 if lost else 1, "accelerator": tag % 2, "start_ns": due + MS, "end_ns": due + 4 * MS})
-            trace += [f"{due + MS},start,{stream},{tag},0,cpu{tag % 2},0.5", f"{due + 4 * MS},end,{stream},{tag},0,cpu{tag % 2},0.5"]
+            trace += [f"{due + MS},start,{stream},{tag},0,cpu{tag % 2},0.5",
+                      f"{due + 4 * MS},end,{stream},{tag},0,cpu{tag % 2},0.5"]
         (phase / f"{stream}.jsonl").write_text("\n".join(map(json.dumps, lines)))
     (phase / "trace.csv").write_text("\n".join(trace))
     logs = answers.read_logs(phase)
@@ -96,7 +97,8 @@ class Words(unittest.TestCase):
 
 class Configuration(unittest.TestCase):
     def test_has_a_device_and_a_profile_for_each_accelerator(self):
-        text = service.configuration({"cpu0": 2, "cpu1": 5}, "/a & b/model", {"cpu0": "p0.xml", "cpu1": "p1.xml"}, "/run/x", "t.csv", "edf")
+        profiles = {"cpu0": "p0.xml", "cpu1": "p1.xml"}
+        text = service.configuration({"cpu0": 2, "cpu1": 5}, "/a & b/model", profiles, "/run/x", "t.csv", "edf")
         root = xml.fromstring(text)
         self.assertEqual([a.get("cores") for a in root.iter("accelerator")], ["2", "5"])
         self.assertEqual([p.get("file") for p in root.iter("profile")], ["p0.xml", "p1.xml"])

@@ -224,7 +224,7 @@ TEST(LaneRings, EachSequenceRunsOrIsRecalledExactlyOnceUnderRaces) {
   std::thread worker([&] { work_until(lane, kStress, ran); });
   Broker broker{.lane = lane, .recalled = recalled, .completed = completed};
   for (std::uint64_t sequence = 1; sequence <= kStress; ++sequence) {
-    while (lane.starts.full()) broker.pop();
+    for (; lane.starts.full(); std::this_thread::yield()) broker.pop();
     broker.post(sequence);
     if (sequence == kStress) break;
     // One, sometimes several, of the newest are taken back right away or after a few posts: the worker is about to
@@ -232,7 +232,7 @@ TEST(LaneRings, EachSequenceRunsOrIsRecalledExactlyOnceUnderRaces) {
     for (auto n = broker.random() % 4; n > 1; --n) broker.recall_newest();
     if (broker.random() % 2 == 0) broker.pop();
   }
-  while (completed[kStress] == 0) broker.pop();
+  for (; completed[kStress] == 0; std::this_thread::yield()) broker.pop();
   worker.join();
   std::uint64_t runs = 0, recalls = 0;
   for (std::uint64_t sequence = 1; sequence <= kStress; ++sequence) {
@@ -255,7 +255,7 @@ TEST(LaneRings, NoPostIsMissedByAWorkerThatFallsAsleep) {
   for (std::uint64_t sequence = 1; sequence <= kPosts; ++sequence) {
     for (auto n = broker.random() % 200; n > 0; --n) asm volatile("");
     broker.post(sequence);
-    while (completed[sequence] == 0) broker.pop();
+    for (; completed[sequence] == 0; std::this_thread::yield()) broker.pop();
   }
   worker.join();
   EXPECT_EQ(ran[kPosts], 1);

@@ -103,8 +103,8 @@ def count_verdicts(frames):
 
 
 def summarise(stream):
-    """A stream as the result file shows it; what counts answers is 0 if there are none. Latencies count from the submit to the broker's answer, over answers with a
-    result; `latency_seen_ns` until the application had the answer in its hands."""
+    """A stream as the result file shows it; what counts answers is 0 if there are none. Latencies count from the submit to
+    the broker's answer, over answers with a result; `latency_seen_ns` until the application had the answer."""
     frames = stream.frames
     answered = [f for f in frames if with_result(f)]
     verdicts = count_verdicts(frames)

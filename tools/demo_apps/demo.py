@@ -34,7 +34,8 @@ def parse_arguments():
     parser.add_argument("--profile-seconds", type=int, default=45, metavar="N", help="time to aim at for the profile, default 45")
     parser.add_argument("--policy", default=service.POLICY, help=f"default {service.POLICY}")
     parser.add_argument("--keep", action="store_true", help="keep the frame logs and traces too; only the report needs them")
-    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release", metavar="DIR", help="default: build/release")
+    parser.add_argument("--build", type=pathlib.Path, default=ROOT / "build" / "release", metavar="DIR",
+                        help="default: build/release")
     options = parser.parse_args()
     if options.seconds < LEAST_SECONDS:
         parser.error(f"--seconds must be at least {LEAST_SECONDS}")
@@ -84,7 +85,8 @@ def run_phases(stage, plan, nominal, seconds):
     restart = phases.restart(stage, plan, seconds)
     first = restart["first_dispatch_ms"]
     stage.say(f"restart: first dispatch {'never' if first is None else f'{first:.0f} ms'} after its start, "
-              f"{restart['resumed']} of {restart['streams_open']} streams resumed, {restart['restarted']} frames answered restarted")
+              f"{restart['resumed']} of {restart['streams_open']} streams resumed, "
+              f"{restart['restarted']} frames answered restarted")
     return done, restart
 
 
@@ -119,7 +121,8 @@ def show(options, say):
 def load_facts(plan, costs, subnets, nominal):
     full = load.full_subnet(subnets)
     mean = lambda form: round(sum(c.of(full, form) for c in costs) / len(costs) / 1e6, 3)
-    return {"target": load.TARGET, "nominal": round(nominal, 3), "base": round(load.load_of(load.base_streams(), costs, subnets), 3),
+    base = load.load_of(load.base_streams(), costs, subnets)
+    return {"target": load.TARGET, "nominal": round(nominal, 3), "base": round(base, 3),
             "full_width_ms": {form: mean(form) for form in sorted({load.form_of(s.picture) for s in plan})},
             "second_looks_assumed": load.SECOND_LOOKS, "streams": {s.name: s.fps for s in plan}}
 

@@ -41,8 +41,8 @@ def application(stage, stream, log, seconds):
         return [sys.executable, HERE / "stream_app.py", *common, "--child", stream.child, "--child-deadline-ms", 100,
                 "--accuracy-ceiling", narrow.accuracy, "--child-accuracy-floor", full.accuracy, "--threshold", 0.6]
     form, width, height = stream.picture
-    return [stage.binaries / "takt-demo-stream", *common, "--class", stream.criticality, "--jitter-ms", stream.jitter_ms, "--period-ms", stream.period_ms,
-            "--picture", form, "--width", width, "--height", height]
+    return [stage.binaries / "takt-demo-stream", *common, "--class", stream.criticality, "--jitter-ms", stream.jitter_ms,
+            "--period-ms", stream.period_ms, "--picture", form, "--width", width, "--height", height]
 
 
 def start_applications(stage, streams, folder, seconds):

@@ -41,7 +41,8 @@ def measure(binaries, libraries, model, accelerators, folder, seconds, say):
     try:
         for name, core in accelerators.items():
             command = [binaries / "takt-exec", "--profile", files[name], "--model", model, "--driver", "cpu", "--driver-dir",
-                       libraries, "--accelerator", f"name={name},cores={core}", "--batches", "1,2,4,8", "--seconds", str(seconds), *realtime]
+                       libraries, "--accelerator", f"name={name},cores={core}", "--batches", "1,2,4,8",
+                       "--seconds", str(seconds), *realtime]
             with open(folder / f"{name}.log", "wb") as log:
                 running[name] = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                                                  env=os.environ | ENVIRONMENT)

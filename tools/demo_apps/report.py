@@ -117,7 +117,8 @@ def restart_card(restart):
 def header(result):
     machine, model = result["machine"], result.get("model", {})
     facts = [machine.get("cpu"), f"{machine.get('cores')} cores", machine.get("os"), machine.get("kernel"), machine.get("date")]
-    service = [f"model {model.get('name')}", f"policy {result.get('policy')}", "two CPU accelerators, one core and one process each",
+    service = [f"model {model.get('name')}", f"policy {result.get('policy')}",
+               "two CPU accelerators, one core and one process each",
                "real-time priorities granted" if machine.get("realtime") else "without real-time priorities (degraded)"]
     lines = ["; ".join(str(f) for f in some if f) for some in (facts, service)]
     return ("<h1>takt: what happened to the frames</h1>"
@@ -180,7 +181,8 @@ def by_second(result, logs):
     names = [s["name"] for s in result["phases"][0]["streams"]]
     labels = "".join(f"<div>{dot(charts.colour_of(n))}{esc(n)}</div>" for n in names)
     parts = ["<h2>On time, second by second</h2>",
-             '<p class="quiet">A pale cell: every frame due in that second was answered in time. The darker, the more were not.</p>',
+             '<p class="quiet">A pale cell: every frame due in that second was answered in time. The darker, the more were '
+             "not.</p>",
              '<div class="by-phase"><div></div>'] + [f'<div class="head">{esc(p["name"])}</div>' for p in result["phases"]]
     parts.append(f'<div class="names">{labels}</div>')
     for phase in result["phases"]:
@@ -257,7 +259,8 @@ def render(result, folder):
     """The report of a result and the folder with its logs, as HTML text."""
     folder = pathlib.Path(folder)
     logs = {phase["name"]: answers.read_logs(folder / phase["name"]) for phase in result["phases"]}
-    body = [header(result), timelines(result, folder), by_second(result, logs), latencies(result, logs), fitting(result), table(result)]
+    body = [header(result), timelines(result, folder), by_second(result, logs), latencies(result, logs), fitting(result),
+            table(result)]
     return ('<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
             f"<title>takt demo</title><style>{STYLE}</style><main>{''.join(body)}</main></html>\n")
 

@@ -42,6 +42,7 @@ struct AcceleratorView {
   std::uint32_t free_slots = 0;       // in its pool, less those kept for hard streams
   Duration soft_limit = kForever;     // longest firm or soft segment (budget) that admitted hard streams allow here
   Instant busy_until{};               // predicted end of what is committed
+  double pace = 1;                    // measured over expected time of its latest segments; 1 in virtual time
   bool continues = false;             // the running job has further segments, which will be (or are) posted ahead
   Rank continuing{};                  // that job after the running segment
 };
@@ -61,8 +62,11 @@ class Snapshot {
   std::span<const AcceleratorView> accelerators;
   std::span<const StreamView> streams;
   const CostTable* costs = nullptr;
+  double pace = 1;                    // the least of accelerators that are up
 
-  [[nodiscard]] Duration slack(const Rank& r) const noexcept { return r.deadline - now - r.togo_min; }
+  // Expected time as it comes out at the fastest accelerator's present pace.
+  [[nodiscard]] Duration paced(Duration expected) const noexcept { return scaled(expected, pace); }
+  [[nodiscard]] Duration slack(const Rank& r) const noexcept { return r.deadline - now - paced(r.togo_min); }
   [[nodiscard]] const Route& route(std::size_t i) const noexcept {
     return streams[waiting.rank[i].stream.value].routes[waiting.route[i].value];
   }

@@ -1,7 +1,7 @@
 // takt.h for C++: handles that close themselves, spans instead of pointers, no exceptions. Header only; link libtakt.
 //
-// Threads, blocking, units and lifetimes are those of takt.h. A client must outlive its streams, frames and answers.
-// Functions that can fail return nothing (std::nullopt) or a takt_error; Client::last_error() says why.
+// Threads, blocking, units, lifetimes: those of takt.h. A client must outlive its streams, frames and answers. What
+// fails returns nothing (std::nullopt) or a takt_error; Client::last_error() says why.
 #pragma once
 
 #include <chrono>

@@ -33,6 +33,12 @@ inline constexpr Instant kNever{2 * kForever};
   return a > kForever - b ? kForever : a + b;
 }
 
+// d times a positive factor; kForever stays what it is, and a factor of 1 changes nothing, not even by rounding.
+[[nodiscard]] constexpr Duration scaled(Duration d, double factor) noexcept {
+  if (factor == 1.0 || d >= kForever) return d;
+  return Duration{static_cast<Duration::rep>(static_cast<double>(d.count()) * factor)};
+}
+
 // The only source of time. Implementations: runtime/live (CLOCK_MONOTONIC), tests and simulator (virtual).
 class Clock {
  public:
