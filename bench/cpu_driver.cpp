@@ -14,6 +14,7 @@
 #include <chrono>
 #include <cstdio>
 #include <cstring>
+#include <deque>
 #include <filesystem>
 #include <functional>
 #include <latch>
@@ -238,9 +239,10 @@ void first_runs(Rig& rig, const Model& model, json& report) {
   // One new thread a round, one after the other; all live to the end, so that none inherits another's memory.
   std::vector<std::vector<double>> rounds(kRounds);
   std::latch over(1);
+  std::deque<std::latch> ended;
   std::vector<std::jthread> threads;
   for (auto& round : rounds) {
-    std::latch done(1);
+    std::latch& done = ended.emplace_back(1);
     threads.emplace_back([&rig, &model, &round, &done, &over] {
       rig.enter_here();
       round = first_over_later(rig, model);

@@ -9,6 +9,10 @@ namespace {
 // in which each segment takes longer.
 constexpr double kPlanned = 0.8;
 
+// Subnets that are chosen from, spread over those allowed: jobs on the same one share batches, and a batch of eight saves
+// more time than a slightly lighter subnet.
+constexpr std::size_t kLevels = 4;
+
 class FitSelector final : public takt::SubnetSelector {
  public:
   void select(const takt::Snapshot& s, takt::Plan& plan) noexcept override {
@@ -49,7 +53,8 @@ class FitSelector final : public takt::SubnetSelector {
     const takt::StreamView& stream = s.streams[s.waiting.rank[i].stream.value];
     const std::size_t done = s.waiting.segment[i];
     takt::RouteId last;
-    for (std::size_t k = stream.first; k < stream.last; ++k) {
+    for (std::size_t level = 0; level < kLevels; ++level) {
+      const std::size_t k = stream.first + (stream.last - 1 - stream.first) * level / (kLevels - 1);
       const takt::Route& route = stream.routes[k];
       if (!route.continues(s.route(i), done)) continue;
       last = takt::RouteId{k};

@@ -77,11 +77,11 @@ TEST(Batch, DoesNotMakeTheLeadLate) {
     const ModelId model = catalog.chain({ms(4), ms(3)});
     catalog.set_batches(model, 0.5);
     VirtualWorld w(catalog);
-    const StreamId lead = w.open(soft(model, tight ? ms(8) : ms(9))), other = w.open(soft(model, ms(90)));
+    const StreamId lead = w.open(soft(model, tight ? ms(10) : ms(11))), other = w.open(soft(model, ms(90)));
     w.release(lead);
     w.release(other);
     w.run();
-    EXPECT_EQ(w.ran().front().frames.size(), tight ? 1u : 2u);  // 6 + 3 at best when shared
+    EXPECT_EQ(w.ran().front().frames.size(), tight ? 1u : 2u);  // 6 + 4.5 if they stay together
     EXPECT_EQ(w.verdict_of(lead, 0), Verdict::done);
     w.expect_settled();
   }

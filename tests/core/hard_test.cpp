@@ -114,10 +114,21 @@ TEST(EarlyFrames, WithinTheJitterAreNotDelayed) {
   const StreamId h = w.open(spec);
   const std::vector<Duration> releases{ms(2), ms(10), ms(22), ms(30)};  // arrivals at 0, 10, 20, 30
   for (const Duration r : releases) w.release_at(at(r), h);
-  w.release_at(at(ms(36)), h);  // the next arrival is at 40: 4 too early
+  w.release_at(at(ms(36)), h);  // the next arrival is at 40, but all hard work has ended: a new busy period
   w.run();
   for (std::uint32_t i = 0; i < releases.size(); ++i) EXPECT_EQ(w.answer_of(h, i).release, at(releases[i])) << i;
-  EXPECT_EQ(w.answer_of(h, 4).release, at(ms(40)));
+  EXPECT_EQ(w.answer_of(h, 4).release, at(ms(36)));
+}
+
+TEST(EarlyFrames, CatchUpAfterOneThatWasLate) {
+  Catalog catalog;
+  const ModelId model = catalog.chain({ms(1)});
+  VirtualWorld w(catalog);
+  const StreamId h = w.open(hard(model, ms(10), ms(10)));
+  const std::vector<Duration> releases{ms(0), ms(17), ms(20), ms(30)};  // the second is 7 late
+  for (const Duration r : releases) w.release_at(at(r), h);
+  w.run();
+  for (std::uint32_t i = 0; i < releases.size(); ++i) EXPECT_EQ(w.answer_of(h, i).release, at(releases[i])) << i;
 }
 
 TEST(EarlyFrames, ThatAreCancelledGiveTheirTurnBack) {

@@ -25,7 +25,7 @@ TEST(RandomRuns, AnswerEveryFrameOnceAndGiveEverySlotBack) {
   // The runs must reach what they are to check.
   for (const Verdict v : {Verdict::done, Verdict::late, Verdict::missed, Verdict::dropped, Verdict::superseded,
                           Verdict::cancelled, Verdict::error})
-    EXPECT_GT(sum.verdicts[static_cast<std::size_t>(v)], 50u) << to_string(v);
+    EXPECT_GT(sum.verdicts[static_cast<std::size_t>(v)], 40u) << to_string(v);
   EXPECT_GT(sum.recalls, 1000u);
 }
 

@@ -93,7 +93,7 @@ TEST(DropOldest, KeepsAsManyWaitingFramesAsItsDepth) {
 
 TEST(NewestWins, GivesAHardStreamsTurnToTheNewFrame) {
   Catalog catalog;
-  const ModelId model = catalog.chain({ms(1)});
+  const ModelId model = catalog.chain({ms(9)});
   VirtualWorld w(catalog);
   StreamSpec spec = hard(model, ms(10), ms(10));
   spec.queue = QueueRule::newest_wins;

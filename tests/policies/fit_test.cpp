@@ -25,10 +25,11 @@ std::uint32_t chosen(Duration deadline, float floor = 0, float ceiling = 1) {
 }
 
 TEST(Fit, TakesTheMostAccurateSubnetThatMeetsTheSlack) {
-  EXPECT_EQ(chosen(ms(8)), 0u);
-  EXPECT_EQ(chosen(ms(8) - Duration{1}), 1u);
-  EXPECT_EQ(chosen(ms(4)), 1u);
-  EXPECT_EQ(chosen(ms(4) - Duration{1}), 2u);
+  // 8 and 4 of work, planned with four fifths of the slack.
+  EXPECT_EQ(chosen(ms(10)), 0u);
+  EXPECT_EQ(chosen(ms(10) - us(1)), 1u);
+  EXPECT_EQ(chosen(ms(5)), 1u);
+  EXPECT_EQ(chosen(ms(5) - us(1)), 2u);
 }
 
 TEST(Fit, StaysBetweenFloorAndCeiling) {
@@ -99,9 +100,10 @@ TEST(Fit, MayChangeTheSubnetWhereBothHaveBegunAlike) {
 TEST(Fit, KeepsTheSubnetOnceItsOwnSegmentHasRun) {
   Branching b;
   VirtualWorld w(b.catalog, {.policy = "edf+fit"});
-  const StreamId s = w.open(soft(b.model, ms(8))), u = w.open(soft(b.urgent, ms(5)));
+  const StreamId s = w.open(soft(b.model, ms(10))), u = w.open(soft(b.urgent, ms(5)));
   w.release(s);
-  w.release_at(at(us(1500)), u);  // from 3 to 6: 4 of the 2 left, and no way back
+  w.release_at(at(us(1500)), u);
+  w.release_at(at(us(1500)), u);  // from 3 to 9: 4 of the 1 left, and no way back
   w.run();
   EXPECT_EQ(w.answer_of(s, 0).segments, 3u);
   EXPECT_EQ(w.verdict_of(s, 0), Verdict::missed);
