@@ -70,7 +70,7 @@ TEST(ModelShelf, KeepsNothingOfAModelThatDoesNotLoad) {
   ASSERT_FALSE(refused);
   EXPECT_NE(refused.error().to_string().find("the digest differs"), std::string::npos);
   EXPECT_TRUE(shelf.names().empty());
-  driver.outcome = {};
+  driver.outcome = Result<void>{};
   EXPECT_TRUE(shelf.get(directory, VariantId{0U}));
 }
 
