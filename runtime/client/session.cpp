@@ -113,7 +113,9 @@ int connect_and_greet(takt_client& client) noexcept {
   hello.now_ns = now_ns();
   hello.client = client.name;
   client.link = takt_client::Link::greeting;
-  return tell(client, stamp(client, wire::Op::hello, hello), now_ns() + kCallNs);
+  // A broker that turned us away before we spoke left its reason to be read, as one that hangs up later does.
+  if (client.socket.send(stamp(client, wire::Op::hello, hello)) != Io::again) return TAKT_OK;
+  return failf(client, TAKT_E_DISCONNECTED, "the broker at %s takes no greeting", client.path.c_str());
 }
 
 int take_welcome(takt_client& client, const Packet& packet) noexcept {

@@ -50,6 +50,17 @@ TEST(Connecting, GivesTheBrokersReasonForARefusal) {
   EXPECT_STREQ(takt_last_error(nullptr), "the broker says: not you");
 }
 
+// Whether the greeting still went out is a race; the reason must come through either way.
+TEST(Connecting, GivesTheReasonOfABrokerThatTurnsItAwayUnheard) {
+  Session s;
+  s.daemon.rules.turn_away = true;
+  s.daemon.start();
+  for (int i = 0; i < 300; ++i) {
+    ASSERT_EQ(takt_connect(s.path.c_str(), "test", &s.client), TAKT_E_LIMIT) << takt_last_error(nullptr);
+    ASSERT_STREQ(takt_last_error(nullptr), "the broker says: full");
+  }
+}
+
 TEST(Connecting, RefusesABrokerOfAnotherMajorVersion) {
   Session s;
   s.daemon.script = [&](wire::Op op, std::span<const std::byte>) {

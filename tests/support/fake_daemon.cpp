@@ -98,9 +98,18 @@ void FakeDaemon::serve(int listener, int stop) {
     if (fds[0].revents != 0) break;
     if (fds[2].revents != 0 && (!take(session_) || std::exchange(abandoned_, false))) forget();
     if (fds[1].revents != 0 && session_ < 0) {
-      const std::lock_guard lock(mutex_);
-      session_ = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
-      credits_ = rules.credits;
+      {
+        const std::lock_guard lock(mutex_);
+        session_ = ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
+        credits_ = rules.credits;
+      }
+      if (rules.turn_away) {
+        wire::Failure full;
+        full.code = static_cast<std::int32_t>(Code::no_capacity);
+        wire::set_text(full.text, "full");
+        send(wire::Op::failure, full);
+        forget();
+      }
     }
   }
   ::close(listener);

@@ -44,6 +44,7 @@ struct DaemonRules {
   std::uint64_t generation = 1;  // counts up with every start
   bool refuse_imports = false;
   bool refuse_hello = false;
+  bool turn_away = false;  // as soon as somebody comes, heard or not
   std::function<bool(const wire::OpenStream&)> refuse_stream;  // true: refused for utilisation
   bool answers_by_itself = false;  // every frame is done at once, see FakeDaemon::complete()
   bool silent = false;             // reads, and says nothing
