@@ -25,7 +25,7 @@ struct NullModel {
 struct ServiceOptions {
   std::filesystem::path programs;  // folder of taktd and takt-exec; empty: where this program is
   std::vector<NullModel> models;
-  std::string policy = "edf+drop+fit";
+  std::string policy = "edf+early_drop+fit";
   int broker_core = 0, executor_core = 0;
   bool probe = false;                    // preload libbench-probe.so into both
   std::vector<std::string> environment;  // NAME=value

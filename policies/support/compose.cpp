@@ -15,6 +15,10 @@ class ComposedPolicy final : public Policy {
   std::unique_ptr<SubnetSelector> selector;
   std::unique_ptr<Dropper> dropper;
 
+  void prepare(std::size_t max_jobs, std::size_t) override {
+    if (dropper) dropper->prepare(max_jobs);
+    if (selector) selector->prepare(max_jobs);
+  }
   void decide(const Snapshot& s, Plan& plan) noexcept override {
     if (s.first) {
       selected_ = false;

@@ -106,6 +106,7 @@ void Scheduler::State::view(Instant now, bool first) noexcept {
   snapshot.accelerators = accelerator_views;
   snapshot.streams = stream_views;
   snapshot.costs = &costs;
+  snapshot.max_batch = config.max_batch;
 }
 
 Scheduler::State::Applied Scheduler::State::apply(Instant now) noexcept {
@@ -169,21 +170,20 @@ std::size_t Scheduler::State::gather(std::size_t lead, AcceleratorId a, std::uin
   const Accelerator& acc = accelerators[a.value];
   const Duration alone = costs.at(a, variant).expected;
   std::size_t free = pools[acc.spec.pool.value].free_for(Lane::normal);
-  const auto in_time = [&](std::size_t i, Duration together) {
-    const double growth = static_cast<double>(to_ns(together)) / static_cast<double>(std::max(to_ns(alone), INT64_C(1)));
-    const Duration after = snapshot.route(i).togo_min[snapshot.waiting.segment[i] + 1u];
-    return now + scaled(together + scaled(after, growth), acc.pace) <= waiting.rank(i).deadline;
+  const auto in_time = [&](std::size_t i, Duration segment, std::size_t together) {
+    const Duration after = snapshot.route(i).togo(snapshot.waiting.segment[i] + 1u, together);
+    return now + scaled(segment + after, acc.pace) <= waiting.rank(i).deadline;
   };
   const auto needs_slot = [&](std::size_t i) { return !waiting.holds(i).valid() && !snapshot.last_segment(i); };
   std::array<std::size_t, kMaxBatch> chosen;
   chosen[0] = lead;
   std::size_t n = 1;
   free -= std::min<std::size_t>(free, needs_slot(lead));
-  const std::size_t first = in_time(lead, alone) ? 0 : 1;  // a late lead holds nobody back
+  const std::size_t first = in_time(lead, alone, 1) ? 0 : 1;  // a late lead holds nobody back
   while (n < limit) {
     const Cost& cost = costs.at(a, variant, n + 1);
     if (!cost.runnable() || cost.budget > acc.soft_limit) break;
-    const auto fits = [&](std::size_t i) { return in_time(i, cost.expected); };
+    const auto fits = [&](std::size_t i) { return in_time(i, cost.expected, n + 1); };
     if (!std::all_of(chosen.begin() + std::min(first, n), chosen.begin() + n, fits)) break;
     std::size_t best = waiting.size();
     for (std::size_t i = 0; i < waiting.size(); ++i) {

@@ -6,22 +6,30 @@
 namespace takt {
 namespace {
 
-// Remaining work of a route over the accelerators in `use`: suffix sums of the least and of the summed expected times.
+// Remaining work of a route over the accelerators in `use`, as suffix sums; in batches of up to max_batch.
 template <class Use>
-void fill_togo(Route& route, const CostTable& costs, std::size_t accelerators, Use use) noexcept {
-  Duration least_after{}, sum_after{};
+void fill_togo(Route& route, const CostTable& costs, std::size_t max_batch, Use use) noexcept {
+  constexpr std::size_t kBatches = CostTable::kBatches;
+  std::array<Duration, kBatches> after{};
+  Duration sum_after{};
   for (std::size_t k = route.length(); k-- > 0;) {
-    Duration least = kForever, sum{};
-    for (std::size_t a = 0; a < accelerators; ++a) {
-      const Cost& cost = costs.at(AcceleratorId{a}, route.path[k]);
-      if (!use(a) || !cost.runnable()) continue;
-      least = std::min(least, cost.expected);
-      sum += cost.expected;
+    std::array<Duration, kBatches> least;
+    least.fill(kForever);
+    Duration sum{};
+    for (std::size_t a = 0; a < costs.accelerators(); ++a) {
+      if (!use(a) || !costs.at(AcceleratorId{a}, route.path[k]).runnable()) continue;
+      sum += costs.at(AcceleratorId{a}, route.path[k]).expected;
+      for (std::size_t c = 0; c < kBatches && std::size_t{1} << c <= max_batch; ++c)
+        least[c] = std::min(least[c], costs.at(AcceleratorId{a}, route.path[k], std::size_t{1} << c).expected);
     }
-    least_after = saturating_add(least_after, least);
+    for (std::size_t c = 0; c < kBatches; ++c) after[c] = saturating_add(after[c], least[c]);
     sum_after = saturating_add(sum_after, sum);
-    route.togo_min[k] = least_after;
+    route.togo_together[k] = after;
+    route.togo_min[k] = after[0];
     route.togo_sum[k] = sum_after;
+    route.togo_shared[k] = after[0];
+    for (std::size_t c = 1; c < kBatches; ++c)
+      if (after[c] != kForever) route.togo_shared[k] = std::min(route.togo_shared[k], after[c] / (1 << c));
   }
 }
 
@@ -56,7 +64,9 @@ std::vector<Route> Scheduler::State::make_routes(const StreamSpec& spec) const {
     route.path.insert(route.path.end(), model.subnets[i].path.begin(), model.subnets[i].path.end());
     route.togo_min.assign(route.length() + 1, Duration{});
     route.togo_sum.assign(route.length() + 1, Duration{});
-    fill_togo(route, costs, accelerators.size(), [](std::size_t) { return true; });
+    route.togo_together.assign(route.length() + 1, {});
+    route.togo_shared.assign(route.length() + 1, Duration{});
+    fill_togo(route, costs, config.max_batch, [](std::size_t) { return true; });
     if (route.togo_min[0] != kForever) routes.push_back(std::move(route));
   }
   keep_pareto(routes);
@@ -78,7 +88,7 @@ void Scheduler::State::refresh_routes() noexcept {
       std::none_of(accelerators.begin(), accelerators.end(), [](const Accelerator& a) { return a.up; });
   for (Stream& stream : streams)
     for (Route& route : stream.routes)
-      fill_togo(route, costs, accelerators.size(), [&](std::size_t a) { return none_up || accelerators[a].up; });
+      fill_togo(route, costs, config.max_batch, [&](std::size_t a) { return none_up || accelerators[a].up; });
   for (std::size_t i = 0; i < waiting.size(); ++i) waiting.replace(item(waiting.job(i)));
 }
 

@@ -203,7 +203,7 @@ TEST(Deadline, FromAClientMayBeAbsurd) {
   Catalog catalog;
   const ModelId model = catalog.chain({ms(6)});
   for (const LateRule late : {LateRule::abort, LateRule::finish}) {
-    for (const char* policy : {"edf+drop+fit", "llf+drop+fit"}) {
+    for (const char* policy : {"edf+early_drop+fit", "llf+early_drop+fit"}) {
       VirtualWorld w(catalog, {.policy = policy});
       StreamSpec spec = soft(model, ms(100));
       spec.late = late;

@@ -11,7 +11,7 @@ constexpr std::uint64_t kSeeds = 300;
 
 TEST(RandomRuns, AnswerEveryFrameOnceAndGiveEverySlotBack) {
   CoreCounters sum;
-  const char* policies[] = {"edf", "fcfs+drop", "llf+drop+fit", "edf+fit"};
+  const char* policies[] = {"edf", "fcfs+drop", "llf+early_drop+fit", "edf+fit"};
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     RandomRun run(seed, {.policy = policies[seed % 4]});
     run.run();
@@ -31,7 +31,7 @@ TEST(RandomRuns, AnswerEveryFrameOnceAndGiveEverySlotBack) {
 
 TEST(RandomRuns, AreEqualForEqualSeeds) {
   for (std::uint64_t seed = 1; seed <= 20; ++seed) {
-    const RunShape shape{.policy = "edf+drop+fit", .history = true};
+    const RunShape shape{.policy = "edf+early_drop+fit", .history = true};
     RandomRun one(seed, shape), two(seed, shape);
     one.run();
     two.run();

@@ -7,7 +7,7 @@ namespace takt::test {
 namespace {
 
 TEST(ComposePolicy, MakesADispatcherWithAnyStagesInAnyOrder) {
-  for (const char* name : {"edf", "fcfs", "llf", "edf+drop", "drop+edf", "edf+fit", "fit+drop+llf", "edf+drop+fit"}) {
+  for (const char* name : {"edf", "fcfs", "llf", "edf+drop", "drop+edf", "edf+fit", "fit+drop+llf", "edf+drop+fit", "edf+early_drop+fit"}) {
     const auto policy = compose_policy(name);
     ASSERT_TRUE(policy) << name << ": " << policy.error();
     EXPECT_NE(policy->get(), nullptr);

@@ -25,11 +25,11 @@ std::uint32_t chosen(Duration deadline, float floor = 0, float ceiling = 1) {
 }
 
 TEST(Fit, TakesTheMostAccurateSubnetThatMeetsTheSlack) {
-  // 8 and 4 of work, planned with four fifths of the slack.
-  EXPECT_EQ(chosen(ms(10)), 0u);
-  EXPECT_EQ(chosen(ms(10) - us(1)), 1u);
-  EXPECT_EQ(chosen(ms(5)), 1u);
-  EXPECT_EQ(chosen(ms(5) - us(1)), 2u);
+  // 8 and 4 of work, planned with nine tenths of the slack.
+  EXPECT_EQ(chosen(us(8889)), 0u);
+  EXPECT_EQ(chosen(us(8888)), 1u);
+  EXPECT_EQ(chosen(us(4445)), 1u);
+  EXPECT_EQ(chosen(us(4444)), 2u);
 }
 
 TEST(Fit, StaysBetweenFloorAndCeiling) {
@@ -64,6 +64,32 @@ TEST(Fit, GoesLighterUnderLoadAndBackWhenItIsOver) {
   w.release(s);
   w.run();
   EXPECT_EQ(w.answer_of(s, 3).route, RouteId{0u});
+}
+
+TEST(Fit, TakesOneSubnetForAllThatWaitSoThatTheyShareBatches) {
+  Nets n;
+  n.catalog.set_batches(n.model, 1.0 / 7, 8);
+  VirtualWorld w(n.catalog, {.policy = "edf+fit"});
+  const StreamId s = w.open(soft(n.model, ms(12))), t = w.open(soft(n.model, ms(20)));
+  for (int i = 0; i < 4; ++i) w.release(s), w.release(t);
+  w.run();
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    EXPECT_EQ(w.answer_of(s, i).route, w.answer_of(t, i).route);
+    EXPECT_EQ(w.answer_of(s, i).largest_batch, 8u);
+  }
+}
+
+TEST(Fit, IsNotHeldDownByAJobThatIsLateAnyway) {
+  Nets n;
+  VirtualWorld w(n.catalog, {.policy = "edf+fit"});
+  StreamSpec overdue = soft(n.model, us(500));
+  overdue.late = LateRule::finish;
+  const StreamId o = w.open(overdue), s = w.open(soft(n.model, ms(12)));
+  w.release(o);
+  w.release(s);
+  w.run();
+  EXPECT_EQ(w.answer_of(o, 0).route, RouteId{2u});
+  EXPECT_EQ(w.answer_of(s, 0).route, RouteId{0u});
 }
 
 TEST(Fit, DoesNotCountWhatWasJustDropped) {

@@ -127,7 +127,7 @@ class LiveService {
   }
   void write_configuration(const std::string& extra, const std::string& listener) {
     std::ofstream file(folder_ / "takt.xml");
-    file << "<takt><service runtime_directory=\"run\" policy=\"edf+drop+fit\" max_jobs=\"256\">"
+    file << "<takt><service runtime_directory=\"run\" policy=\"edf+early_drop+fit\" max_jobs=\"256\">"
          << "<scheduler priority=\"20\" lock_memory=\"false\"/><trace file=\"trace.csv\"/></service>"
          << "<listener path=\"takt.sock\" mode=\"0600\" " << listener << "/>";
     for (int d = 0; d < devices_; ++d)

@@ -29,9 +29,15 @@ class Load(unittest.TestCase):
 
     def test_of_a_frame_follows_the_widths_of_its_subnet(self):
         named = {s.name: s for s in self.subnets}
-        self.assertEqual(self.costs[0].of(named["1.0-1.0"], "rgb-32x32"), 2e6)
-        self.assertEqual(self.costs[0].of(named["0.5-1.0"], "rgb-32x32"), 1.2e6)
-        self.assertEqual(self.costs[0].of(named["1.0-1.0"], "nv12-1280x720"), 2.5e6)
+        self.assertEqual(self.costs[0].of(named["1.0-1.0"], "rgb-32x32", alone=True), 2e6)
+        self.assertEqual(self.costs[0].of(named["0.5-1.0"], "rgb-32x32", alone=True), 1.2e6)
+        self.assertEqual(self.costs[0].of(named["1.0-1.0"], "nv12-1280x720", alone=True), 2.5e6)
+
+    def test_of_a_soft_frame_is_its_share_of_the_best_batch(self):
+        named = {s.name: s for s in self.subnets}
+        self.assertEqual(self.costs[0].of(named["1.0-1.0"], "rgb-32x32"), 1e5 + 5e6 / 8 + 1e6)
+        hard = load.base_streams()[0]
+        self.assertEqual(load.load_of([hard], self.costs, self.subnets), 30 * 2.5e-3 / 2)  # alone, on one of two
 
     def test_takes_the_widest_subnet_as_the_full_one_and_a_uniform_one_that_is_accurate_enough_as_the_narrow_one(self):
         self.assertEqual(load.full_subnet(self.subnets).name, "1.0-1.0")

@@ -7,6 +7,7 @@ import xml.etree.ElementTree as xml
 TARGET = 0.7            # of capacity, in the nominal phase
 SECOND_LOOKS = 0.5      # share of the cascade's frames assumed to go on at full width
 NARROW_SHARE = 0.85     # the narrow subnet keeps at least this share of the best accuracy
+MAX_BATCH = 8           # what the service is configured for
 SOFT_FPS, MOST_CLIENTS, LEAST_FPS = 60.0, 5, 10.0
 
 
@@ -63,29 +64,32 @@ def narrow_subnet(subnets):
 
 
 class Costs:
-    """Median times of a profile, by segment, widths and form, one frame at a time."""
+    """Median times of a profile, by segment, widths and form: of a frame alone, and its share of the best batch."""
 
     def __init__(self, profile_file):
-        self.rows = {}
+        self.alone, self.shared = {}, {}
         self.order = []
         for row in xml.parse(profile_file).getroot().iter("cost"):
-            if row.get("batch", "1") != "1":
-                continue
             key = (row.get("segment"), row.get("in", ""), row.get("out", ""), row.get("form", ""))
-            self.rows[key] = nanoseconds(row.get("p50"))
+            batch, time = int(row.get("batch", "1")), nanoseconds(row.get("p50"))
+            if batch == 1:
+                self.alone[key] = time
+            if batch <= MAX_BATCH:
+                self.shared[key] = min(time / batch, self.shared.get(key, math.inf))
             if row.get("segment") not in self.order:
                 self.order.append(row.get("segment"))
 
-    def of(self, subnet, form):
+    def of(self, subnet, form, alone=False):
         """Nanoseconds of a frame: preprocessing of `form`, then one row a segment along the subnet's widths."""
+        rows = self.alone if alone else self.shared
         total, before = 0, ""
         widths = iter(subnet.widths)
         for segment in self.order:
-            if (segment, "", "", form) in self.rows:
-                total += self.rows[segment, "", "", form]
-            elif not any(key[0] == segment and key[3] for key in self.rows):
+            if (segment, "", "", form) in rows:
+                total += rows[segment, "", "", form]
+            elif not any(key[0] == segment and key[3] for key in rows):
                 width = next(widths)
-                total += self.rows[segment, before, width, ""]
+                total += rows[segment, before, width, ""]
                 before = width
         return total
 
@@ -108,12 +112,14 @@ def base_streams():
 
 
 def load_of(streams, costs, subnets):
-    """Share of all accelerators that the streams ask for at full width. `costs`: one Costs an accelerator."""
+    """Share of all accelerators that the streams ask for at full width: soft frames in the batches that give most frames a
+    second, hard ones alone. Below 1 it fits, by the profile. `costs`: one Costs an accelerator."""
     full, narrow = full_subnet(subnets), narrow_subnet(subnets)
     work = 0.0
     for stream in streams:
         form = form_of(stream.picture)
-        mean = lambda subnet, form=form: sum(c.of(subnet, form) for c in costs) / len(costs)
+        alone = stream.criticality == "hard"
+        mean = lambda subnet, form=form, alone=alone: sum(c.of(subnet, form, alone) for c in costs) / len(costs)
         each = mean(narrow) + SECOND_LOOKS * mean(full) if stream.child else mean(full)
         work += stream.fps * each / 1e9
     return work / len(costs)

@@ -62,6 +62,7 @@ class Snapshot {
   std::span<const AcceleratorView> accelerators;
   std::span<const StreamView> streams;
   const CostTable* costs = nullptr;
+  std::uint32_t max_batch = 1;        // most jobs of one launch
   double pace = 1;                    // the least of accelerators that are up
 
   // Expected time as it comes out at the fastest accelerator's present pace.
@@ -105,11 +106,13 @@ class Policy {
 class Dropper {
  public:
   virtual ~Dropper() = default;
+  virtual void prepare(std::size_t max_jobs) { (void)max_jobs; }  // once, before the first question; may allocate
   virtual void drop(const Snapshot& snapshot, Plan& plan) noexcept = 0;
 };
 class SubnetSelector {
  public:
   virtual ~SubnetSelector() = default;
+  virtual void prepare(std::size_t max_jobs) { (void)max_jobs; }  // once, before the first question; may allocate
   virtual void select(const Snapshot& snapshot, Plan& plan) noexcept = 0;
 };
 class Dispatcher {
