@@ -120,7 +120,7 @@ def show(options, say):
 
 def load_facts(plan, costs, subnets, nominal):
     full = load.full_subnet(subnets)
-    mean = lambda form: round(sum(c.of(full, form) for c in costs) / len(costs) / 1e6, 3)
+    mean = lambda form: round(sum(c.of(full, form, alone=True) for c in costs) / len(costs) / 1e6, 3)
     base = load.load_of(load.base_streams(), costs, subnets)
     return {"target": load.TARGET, "nominal": round(nominal, 3), "base": round(base, 3),
             "full_width_ms": {form: mean(form) for form in sorted({load.form_of(s.picture) for s in plan})},

@@ -220,9 +220,9 @@ def fitting(result):
     widths = bars(result, "subnets", charts.subnet_bar, charts.WIDTH_COLOURS, [label for _, label in charts.WIDTH_BANDS])
     batches = bars(result, "batches", charts.batch_bar, charts.BATCH_COLOURS, [label for _, label in charts.BATCH_BANDS[::-1]])
     return ("<h2>How the frames were made to fit</h2>"
-            '<p class="quiet">The load above counts frames one by one at full width. When there are more, frames that wait for the '
-            "same segment share a batch, and soft frames that would still be late get a lighter subnet. Hard streams keep the "
-            f"subnet they were admitted with.</p><h3>Mean width of the subnet that answered</h3>{widths}"
+            '<p class="quiet">The load above counts frames at full width: soft ones in full batches, hard ones alone. Frames '
+            "that wait for the same segment share a batch; when not all that waits can be in time so, soft frames get a lighter "
+            f"subnet. Hard streams keep the subnet they were admitted with.</p><h3>Mean width of the subnet that answered</h3>{widths}"
             f"<h3>Largest batch that the frame was part of</h3>{batches}")
 
 
