@@ -93,14 +93,11 @@ int check_can_submit(takt_client& client, const takt_stream& stream) noexcept {
   return TAKT_OK;
 }
 
-// Sends credits that were given back and the frame with one system call.
-Io send_frame(takt_client& client, const Slot& slot) noexcept {
-  if (client.unreported == 0) return client.socket.send(slot.packet());
-  wire::ReleaseCredit message;
-  message.count = client.unreported;
-  int sent = 0;
-  const Io io = client.socket.send_pair(stamp(client, wire::Op::release_credit, message), slot.packet(), sent);
-  if (sent > 0) client.unreported = 0;
+// Credits that were given back travel with the frame: a packet of their own would wake the broker twice.
+Io send_frame(takt_client& client, Slot& slot) noexcept {
+  slot.message.submit.released = client.unreported;
+  const Io io = client.socket.send(slot.packet());
+  if (io == Io::ok) client.unreported = 0;
   return io;
 }
 

@@ -118,19 +118,6 @@ Io Socket::send(std::span<const std::byte> packet, int descriptor) noexcept {
   return ::sendmsg(socket_.get(), &message, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0 ? Io::ok : send_error();
 }
 
-Io Socket::send_pair(std::span<const std::byte> first, std::span<const std::byte> second, int& sent) noexcept {
-  std::array<iovec, 2> parts{to_iovec(first), to_iovec(second)};
-  std::array<mmsghdr, 2> messages{};
-  for (std::size_t i = 0; i < 2; ++i) {
-    messages[i].msg_hdr.msg_iov = &parts[i];
-    messages[i].msg_hdr.msg_iovlen = 1;
-  }
-  sent = std::max(::sendmmsg(socket_.get(), messages.data(), 2, MSG_DONTWAIT | MSG_NOSIGNAL), 0);
-  if (sent == 2) return Io::ok;
-  // After a part the kernel keeps the error for the next call; a full queue is the only one that can be waited out.
-  return sent == 1 ? Io::again : send_error();
-}
-
 Packet Socket::receive() noexcept {
   Packet packet;
   for (;;) {

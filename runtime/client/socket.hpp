@@ -58,8 +58,6 @@ class Socket {
 
   // Sends one packet; `descriptor` -1: none goes with it.
   [[nodiscard]] Io send(std::span<const std::byte> packet, int descriptor = -1) noexcept;
-  // Sends two packets with one system call. `sent` says how many went; not ok if it is less than two.
-  [[nodiscard]] Io send_pair(std::span<const std::byte> first, std::span<const std::byte> second, int& sent) noexcept;
   [[nodiscard]] Packet receive() noexcept;
 
   // Wait until the time has come (-1: for ever). False: it came, or a signal did.

@@ -78,7 +78,7 @@ void BrokerThread::run() {
   take_rights();
   while (!quit_) {
     turn(loop_.wait(service_.config.scheduler.spin));
-    loop_.set_timer(core_->next_wake());
+    loop_.wake_by(core_->next_wake());
   }
 }
 

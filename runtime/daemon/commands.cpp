@@ -8,16 +8,23 @@ namespace takt::daemon {
 
 void BrokerThread::command(const Command& c, Instant now) {
   using Kind = Command::Kind;
+  // Asked for a session that is gone by now. Its number is used again only after a session_add, which comes behind.
+  const bool stale = !sessions_[c.session].used;
   switch (c.kind) {
     case Kind::session_add: add_session(c); return;
     case Kind::session_close: end_session(c.session, nullptr, now); return;
     case Kind::pool_add:
+      if (stale) return;
       sessions_[c.session].pools[c.pool - 1] = {
           .usable = true, .kind = c.pool_kind, .number = c.number, .bytes = c.bytes};
       return;
-    case Kind::pool_free: free_pool(c); return;
+    case Kind::pool_free:
+      if (!stale) free_pool(c);
+      return;
     case Kind::stream: add_stream(*c.stream_request, now); return;
-    case Kind::stream_close: close_stream(c, now); return;
+    case Kind::stream_close:
+      if (!stale) close_stream(c, now);
+      return;
     case Kind::executor_up: executor_up(c.link, now); return;
     case Kind::executor_down: executor_down(c.link, now); return;
     case Kind::quit: quit_ = true; return;
@@ -53,7 +60,7 @@ void BrokerThread::add_stream(StreamRequest& r, Instant now) {
     return id.value < streams_.size() && streams_[id.value].open && streams_[id.value].session == r.session;
   };
   r.admission = {.outcome = Admission::Outcome::refused, .reason = Admission::Reason::bad_parent};
-  if (!s.closing && (!r.spec.parent.valid() || theirs(r.spec.parent)) && (!r.update || theirs(r.stream))) {
+  if (s.used && !s.closing && (!r.spec.parent.valid() || theirs(r.spec.parent)) && (!r.update || theirs(r.stream))) {
     r.admission = r.update ? core_->update_stream(r.stream, r.spec, now) : core_->open_stream(r.spec, std::move(r.routes), now);
   }
   if (r.admission.outcome != Admission::Outcome::refused) {

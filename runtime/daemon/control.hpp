@@ -35,6 +35,7 @@ class Control {
   struct Session {
     enum class State : std::uint8_t { free, hello, active, leaving };
     State state = State::free;
+    std::uint64_t serial = 0;  // of all sessions, from 1
     live::FileDescriptor socket;
     const files::ListenerConfig* listener = nullptr;
     uid_t user = 0;
@@ -88,7 +89,7 @@ class Control {
   live::EventLoop loop_;
   live::FileDescriptor board_memory_, slot_memory_, signals_;
   live::Mapping board_;
-  std::uint64_t generation_ = 0, slot_bytes_ = 0;
+  std::uint64_t generation_ = 0, slot_bytes_ = 0, serials_ = 0;
   std::unique_ptr<Commands> commands_;
   std::unique_ptr<Events> events_;
   std::unique_ptr<TraceRing> trace_;

@@ -22,7 +22,8 @@ using namespace std::chrono_literals;
 constexpr Duration kAdoptionGrace = 250ms;   // an executor that outlived an older broker reconnects within it
 constexpr Duration kAttachLimit = 60s;       // loading models may take long on a small machine
 constexpr Duration kFirstDelay = 20ms;       // before a restart, doubled with each strike
-constexpr std::uint32_t kQuarantine = 6;     // strikes in a row after which only an operator helps
+constexpr std::uint32_t kQuarantine = 3;     // strikes in a row after which only an operator helps
+constexpr Duration kProven = 2s;             // up for so long, an executor has no strikes left: it does not die of every job
 
 template <class T>
 [[nodiscard]] T request(wire::ExecutorOp op, std::uint32_t number = 0) {
@@ -125,6 +126,7 @@ void Executors::start(Device& d, Instant now) {
     return;
   }
   d.child = std::move(*child);
+  d.struck = false;
   (void)loop_.add(d.child.pidfd(), token_base_ + kChild + static_cast<std::uint64_t>(&d - devices_.data()));
   spdlog::info("executor {}: started as pid {}", d.config->name, d.child.pid());
 }
@@ -179,6 +181,7 @@ void Executors::attach(Device& d, live::FileDescriptor socket) {
   if (const auto peer = live::peer_credentials(d.socket.get()); peer)
     d.process.reset(static_cast<int>(::syscall(SYS_pidfd_open, peer->pid, 0)));
   d.step = Step::connected;
+  d.struck = false;
   d.kill_at = live::monotonic_now() + kAttachLimit;
   (void)loop_.add(d.socket.get(), token_base_ + kSocket + d.link->device);
   auto m = request<wire::Attach>(wire::ExecutorOp::attach);
@@ -262,7 +265,7 @@ void Executors::ready(Device& d, const wire::Ready& r) {
   if (d.awaited == 0 || --d.awaited > 0) return;
   d.step = Step::up;
   d.kill_at = kNever;
-  d.strikes = 0;
+  d.up_since = live::monotonic_now();
   share_.up(d.link.get());
   spdlog::info("executor {}: up, {}", d.config->name,
                r.realtime != 0 ? "real-time workers" : "workers without SCHED_FIFO");
@@ -276,20 +279,27 @@ void Executors::lost(Device& d, const char* why) {
   d.socket.reset();
   end_process(d.process.get());
   d.process.reset();
+  const Instant now = live::monotonic_now();
   if (d.step == Step::up) {
+    if (now - d.up_since >= kProven) d.strikes = 0;
     share_.down(d.link.get());
     leaving_.push_back(std::move(d.link));
   }
   d.link.reset();
   d.step = Step::absent;
   d.models.assign(d.models.size(), false);
-  const std::uint32_t step = std::min(d.strikes++, kQuarantine);
-  d.next_start = live::monotonic_now() + kFirstDelay * (1U << step);
-  if (d.strikes > kQuarantine) {
-    spdlog::critical("executor {}: failed {} times in a row; it stays off until taktd is restarted", d.config->name, d.strikes);
-    d.next_start = kNever;
-  }
+  strike(d, now);
   while (!d.mapping.empty()) mapped(d, d.mapping.back());
+}
+
+// Once for each process, whether it failed before or after it had connected.
+void Executors::strike(Device& d, Instant now) {
+  if (d.struck || quitting_) return;
+  d.struck = true;
+  d.next_start = now + kFirstDelay * (1U << d.strikes++);
+  if (d.strikes < kQuarantine) return;
+  spdlog::critical("executor {}: failed {} times in a row; it stays off until taktd is restarted", d.config->name, d.strikes);
+  d.next_start = kNever;
 }
 
 void Executors::child_ended(Device& d) {
@@ -299,6 +309,7 @@ void Executors::child_ended(Device& d) {
   loop_.remove(pidfd);
   if (!quitting_) spdlog::warn("executor {}: ended ({} {})", d.config->name, end->killed ? "signal" : "status", end->code);
   if (d.step != Step::absent) lost(d, "its process ended");
+  strike(d, live::monotonic_now());
   d.child = live::ChildProcess{};
 }
 

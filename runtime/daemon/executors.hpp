@@ -69,15 +69,15 @@ class Executors {
     std::uint32_t first_accelerator = 0;
     Step step = Step::absent;
     live::ChildProcess child;
-    bool watched_child = false;
     live::FileDescriptor socket;
     live::FileDescriptor process;            // pidfd of what is attached, ours or not
     std::unique_ptr<ExecutorLink> link;
     std::uint32_t awaited = 0;               // answers still to come before it is up
     std::vector<std::uint32_t> mapping;      // pools it has been told of and not yet acknowledged
     std::vector<bool> models;
-    Instant next_start{}, kill_at = kNever;
-    std::uint32_t strikes = 0;
+    Instant next_start{}, kill_at = kNever, up_since{};
+    std::uint32_t strikes = 0;               // failures in a row
+    bool struck = false;                     // this process has had its strike
   };
   static constexpr std::uint64_t kTokens = 1024, kListener = 0, kStranger = 1, kSocket = 256, kChild = 512;
 
@@ -89,6 +89,7 @@ class Executors {
   void receive(Device& d);
   void ready(Device& d, const wire::Ready& r);
   void lost(Device& d, const char* why);
+  void strike(Device& d, Instant now);
   void child_ended(Device& d);
   void mapped(Device& d, std::uint32_t number);
 

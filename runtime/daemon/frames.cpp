@@ -8,18 +8,28 @@
 
 namespace takt::daemon {
 namespace {
-constexpr int kPacketsPerTurn = 16;  // of one session, so that a flood does not starve the others
+
+constexpr const char* kTooMany = "released more credits than verdicts gave";
+
+bool take_back(SessionState& s, std::uint32_t credits) noexcept {
+  if (credits > s.owed) return false;
+  s.owed -= credits;
+  s.credits += credits;
+  return true;
 }
 
+}  // namespace
+
+// One packet a turn: a flood does not starve the others, and a frame is decided on before the socket is asked for more,
+// which the next wait does anyway.
 void BrokerThread::receive(std::uint32_t session, Instant now) {
-  for (int i = 0; i < kPacketsPerTurn && sessions_[session].used && !sessions_[session].closing; ++i) {
-    live::Packet p;
-    switch (live::receive_packet(sessions_[session].fd, room_, p)) {
-      case live::Received::packet: packet(session, p, now); break;
-      case live::Received::nothing: return;
-      case live::Received::closed: end_session(session, nullptr, now); return;
-      case live::Received::malformed: end_session(session, "a packet was empty, too long or had too many descriptors", now); return;
-    }
+  if (!sessions_[session].used || sessions_[session].closing) return;
+  live::Packet p;
+  switch (live::receive_packet(sessions_[session].fd, room_, p)) {
+    case live::Received::packet: packet(session, p, now); return;
+    case live::Received::nothing: return;
+    case live::Received::closed: end_session(session, nullptr, now); return;
+    case live::Received::malformed: end_session(session, "a packet was empty, too long or had too many descriptors", now); return;
   }
 }
 
@@ -65,6 +75,7 @@ Result<void> BrokerThread::submit(std::uint32_t session, std::span<const std::by
   if (!view) return tl::unexpected(view.error());
   const wire::Submit& m = view->submit;
   SessionState& s = sessions_[session];
+  if (!take_back(s, m.released)) return fail(Code::invalid_argument, kTooMany);
   const auto refuse = [&](const Error& error) -> Result<void> {
     refuse_frame(session, m, error);
     return {};
@@ -149,13 +160,7 @@ void BrokerThread::refuse_frame(std::uint32_t session, const wire::Submit& submi
 
 void BrokerThread::release_credit(std::uint32_t session, std::span<const std::byte> bytes, Instant now) {
   const auto m = wire::decode<wire::ReleaseCredit>(bytes);
-  SessionState& s = sessions_[session];
-  if (!m || m->count > s.owed) {
-    end_session(session, m ? "released more credits than verdicts gave" : m.error().text, now);
-    return;
-  }
-  s.owed -= m->count;
-  s.credits += m->count;
+  if (!m || !take_back(sessions_[session], m->count)) end_session(session, m ? kTooMany : m.error().text, now);
 }
 
 void BrokerThread::cancel(std::uint32_t session, std::span<const std::byte> bytes, Instant now) {

@@ -98,6 +98,7 @@ void Control::accept(std::size_t listener) {
     if (!peer || free == sessions_.end()) continue;
     const auto id = static_cast<std::uint32_t>(free - sessions_.begin());
     Session& s = *free;
+    s.serial = ++serials_;
     s.listener = &service_.config.listeners[listener];
     s.user = peer->uid;
     s.socket = std::move(*socket);
@@ -274,6 +275,7 @@ void Control::open_stream(std::uint32_t session, std::span<const std::byte> byte
   Session& s = sessions_[session];
   auto r = std::make_unique<StreamRequest>();
   r->session = session;
+  r->serial = s.serial;
   r->request = request;
   r->update = update;
   r->stream = StreamId{m->stream};
@@ -326,8 +328,9 @@ Result<void> Control::fill_spec(const wire::OpenStream& m, const files::Listener
 void Control::stream_done(StreamRequest* request) {
   const std::unique_ptr<StreamRequest> r(request);
   Session& s = sessions_[r->session];
+  if (s.serial != r->serial) return;  // it left, and its streams with it
   const bool refused = r->admission.outcome == Admission::Outcome::refused;
-  if (!r->update && refused && s.state != Session::State::free) refund(s, {.streams = 1});
+  if (!r->update && refused) refund(s, {.streams = 1});
   const Model& model = service_.models[r->spec.model.value];
   if (!refused && !r->update) stream_names_[r->stream.value] = {r->name, r->spec.model, r->subnets};
   if (s.state != Session::State::active) return;

@@ -22,6 +22,7 @@ inline constexpr std::size_t kMaxSessions = 256;
 // A stream to open or change. Made and freed by the control thread; lent to the scheduler thread between command and event.
 struct StreamRequest {
   std::uint32_t session = 0;
+  std::uint64_t serial = 0;        // of the session: its number may be another's when the answer comes
   std::uint64_t request = 0;
   bool update = false;
   StreamId stream;                 // of an update

@@ -53,6 +53,11 @@ class EventLoop {
 
   // wait() returns at `at` at the latest; kNever switches the timer off. A system call only if the time changed.
   void set_timer(Instant at) noexcept;
+  // wait() returns at this time at the latest. One system call at most for the earliest of many times: a later time than
+  // the one that is set changes nothing, and wait() then returns once too early.
+  void wake_by(Instant at) noexcept {
+    if (at < armed_) set_timer(at);
+  }
 
   // Sleeps for events or the timer; spins first for `spin`. At most kBatch events, valid until the next call. Empty
   // when the timer is due or a signal came: look at the clock after every call.

@@ -155,6 +155,7 @@ struct Submit {
   std::int64_t deadline_ns = 0;     // CLOCK_MONOTONIC; 0: the stream's relative deadline
   std::uint32_t result_pool = 0, children = 0;  // children: result areas for cascade children follow the frame's own
   std::uint64_t result_offset = 0;
+  std::uint32_t released = 0, reserved = 0;  // credits given back with this frame, as ReleaseCredit would; counted first
 };
 inline constexpr std::size_t kMaxSubmit = sizeof(Submit) + kMaxTensors * sizeof(TensorDesc);
 static_assert(kMaxSubmit <= kMaxMessage);

@@ -1,6 +1,8 @@
 // What is promised when executors, the broker or clients die, with real processes.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "support/live_client.hpp"
 #include "support/live_service.hpp"
 
@@ -32,6 +34,29 @@ TEST(Faults, AnswersErrorForAFrameThatLosesItsExecutorTwice) {
   ASSERT_EQ(app.submit(s, 1), 0);
   ASSERT_TRUE(app.await(1));
   EXPECT_EQ(app.count(TAKT_ERROR), 1u);
+}
+
+TEST(Faults, KeepsAnExecutorOffThatDiesOfEveryJob) {
+  LiveService service({NullModel{.name = "plain", .segments = {"crash", "back"}, .cost_us = "500", .batches = {1}}}, 1);
+  service.start();
+  LiveClient app(service.socket());
+  takt_stream* s = app.open(LiveClient::config(1000));
+  std::uint64_t tag = 0;
+  const auto deaths = [&] {
+    const auto lines = service.trace();
+    return std::count_if(lines.begin(), lines.end(), [](const std::string& l) { return l.find(",down,") != std::string::npos; });
+  };
+  ASSERT_TRUE(eventually([&] {
+    if (app.submit(s, tag + 1) == 0) ++tag;
+    app.take(20);
+    return deaths() >= 3;
+  }));
+  ASSERT_TRUE(app.await(tag));
+  EXPECT_TRUE(app.each_once());
+  std::this_thread::sleep_for(std::chrono::milliseconds(500));  // it would have been started after 80
+  EXPECT_EQ(deaths(), 3);
+  EXPECT_TRUE(service.executors().empty());
+  EXPECT_TRUE(service.running());
 }
 
 TEST(Faults, AnswersErrorForAFailingSegmentAndGoesOn) {

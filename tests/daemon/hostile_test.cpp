@@ -135,6 +135,23 @@ TEST_F(Hostile, IsTurnedAwayFromAnotherTimeNamespace) {
   EXPECT_NE(std::string(c.receive_as<wire::Failure>().text.data()).find("time namespace"), std::string::npos);
 }
 
+// Its requests are still on their way when its session ends, and the next session gets its number.
+TEST_F(Hostile, LeavesNothingBehindWhenItHangsUpInTheMiddleOfRequests) {
+  constexpr int kTimes = 400;  // more than there are streams
+  for (int i = 0; i < kTimes; ++i) {
+    RawClient c(service_.socket());
+    c.greet();
+    const std::uint32_t pool = c.pool(wire::PoolKind::frames);
+    wire::OpenStream open;
+    open.relative_deadline_ns = 1'000'000'000;
+    c.send(wire::Op::open_stream, open);
+    c.send(wire::Op::free_pool, wire::FreePool{.header = {}, .pool = pool});
+    c.send(wire::Op::close_stream, wire::CloseStream{.header = {}, .stream = 0});
+  }
+  LiveClient app(service_.socket());
+  for (int i = 0; i < 8; ++i) EXPECT_NE(app.open(LiveClient::config(1000, 1)), nullptr);
+}
+
 TEST_F(Hostile, CannotImportMemoryThatIsNotSealed) {
   RawClient c(service_.socket());
   c.greet();

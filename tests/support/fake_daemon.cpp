@@ -270,6 +270,7 @@ void FakeDaemon::take_frame(std::span<const std::byte> packet) {
   const auto view = wire::decode_submit(packet, storage);
   if (!view) return fault(view.error().text);
   DaemonFrame frame{view->submit, {view->inputs.begin(), view->inputs.end()}};
+  if (frame.submit.released > 0) release(frame.submit.released);
   {
     const std::lock_guard lock(mutex_);
     const std::uint32_t cost = 1 + frame.submit.children;
