@@ -230,7 +230,7 @@ CASES = {"overload": overload, "hard": hard_beside_soft, "cpu": cpu_per_frame, "
 
 def main():
     p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    p.add_argument("cases", nargs="*", choices=[[], *CASES], help="default: all")
+    p.add_argument("cases", nargs="*", metavar="CASE", help=f"of {', '.join(CASES)}; default: all")
     p.add_argument("--build", required=True, help="build folder, with bin/ and lib/")
     p.add_argument("--peers", help="folder with Triton's scripts: models.py, pyclient.py")
     p.add_argument("--peers-out", help="what its build.sh made: loadgen, backends/, tritonserver")
@@ -239,7 +239,10 @@ def main():
     p.add_argument("--rounds", type=int, default=7)
     p.add_argument("--seconds", type=float, default=5, help="of every measurement")
     p.add_argument("--json", help="also write every figure to this file")
-    run = Run(p.parse_args())
+    arguments = p.parse_args()
+    if unknown := [c for c in arguments.cases if c not in CASES]:
+        p.error(f"no case {unknown[0]}; there are {', '.join(CASES)}")
+    run = Run(arguments)
     report = {"program": "beside", "machine": machine.describe(), "policy": run.policy, "rounds": run.a.rounds}
     machine.show(report["machine"])
     print(f"policy {run.policy}; median (least to greatest) of {run.a.rounds} rounds, in turn")

@@ -127,14 +127,14 @@ struct Row {
 
 // A table of series, each over its limit; the same goes into the report.
 void print(const Rounds& rounds, std::span<const Row> rows, nlohmann::json& out) {
-  std::printf("  %-44s %8s %8s %8s   %s\n", "us", "p50", "p99", "p99.9", "over its limit: p50 p99 p99.9");
+  std::printf("  %-54s %8s %8s %8s   %s\n", "us", "p50", "p99", "p99.9", "over its limit: p50 p99 p99.9");
   for (const Row& row : rows) {
     if (!rounds.has(row.series)) {
-      std::printf("  %-44s  not measured: its library was not there when this was built\n", row.label);
+      std::printf("  %-54s  not measured: its library was not there when this was built\n", row.label);
       continue;
     }
     const Quantiles q = rounds.of(row.series);
-    std::printf("  %-44s %8.1f %8.1f %8.1f", row.label, q.p50 / 1e3, q.p99 / 1e3, q.p999 / 1e3);
+    std::printf("  %-54s %8.1f %8.1f %8.1f", row.label, q.p50 / 1e3, q.p99 / 1e3, q.p999 / 1e3);
     nlohmann::json entry = {
         {"what", row.label}, {"p50_us", q.p50 / 1e3}, {"p99_us", q.p99 / 1e3}, {"p999_us", q.p999 / 1e3}};
     if (row.limit != nullptr && rounds.has(row.limit)) {
@@ -180,10 +180,11 @@ void submit_to_start(const Options& o, const Placement& p, std::int64_t pace_ns,
   }
   std::printf("\nP1, 64 B, %s, %s\n", p.name, pace_ns > 0 ? "a frame each 1 ms" : "the next frame at once");
   constexpr std::array kRows{Row{"timer wake-up (as cyclictest)", "timer", nullptr, ""},
-                             Row{"bare hop, epoll and recv", "bare epoll hop", "bare hop", ""},
+                             Row{"bare hop, epoll and recvmsg with room for descriptors", "bare epoll hop", "bare hop", ""},
                              Row{"bare hop, blocking recv: limit a", "bare hop", nullptr, ""},
                              Row{"takt: broker awake", "soft awake", "bare hop", ""},
                              Row{"takt: decided (a)", "soft decision", "bare hop", "1.4 / 1.6"},
+                             Row{"takt: decided, over that hop", "soft decision", "bare epoll hop", ""},
                              Row{"bare hop and ring wake: limit b", "bare start", nullptr, ""},
                              Row{"takt: segment starts (b)", "soft start", "bare start", "1.4"},
                              Row{"takt: answer at the client", "soft answer", "bare read", ""},

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "live/futex.hpp"
+#include "live/unix_socket.hpp"
 #include "support/pixels.hpp"
 #include "wire/ring_ops.hpp"
 
@@ -88,14 +89,18 @@ void BareChain::broker(int socket) const {
   place_thread(options_.placement.broker, kBrokerPriority);
   wire::StartProducer ring(shared_->rings.start);
   std::array<std::byte, 4096> room;
+  live::Packet packet;
   const int epoll = ::epoll_create1(EPOLL_CLOEXEC);
   epoll_event event{.events = EPOLLIN, .data = {}};
   ::epoll_ctl(epoll, EPOLL_CTL_ADD, socket, &event);
   for (std::uint64_t sequence = 1;; ++sequence) {
-    if (options_.wait == Wait::epoll)
+    if (options_.wait == Wait::epoll) {
       while (::epoll_wait(epoll, &event, 1, -1) != 1) {
       }
-    if (::recv(socket, room.data(), room.size(), 0) <= 0) return;
+      if (live::receive_packet(socket, room, packet) != live::Received::packet) return;
+    } else if (::recv(socket, room.data(), room.size(), 0) <= 0) {
+      return;
+    }
     shared_->times.received = now_ns();
     ring.entry().count = 1;
     if (ring.publish(sequence)) live::futex_wake(ring.doorbell(), 1);
