@@ -1,4 +1,5 @@
-// drop: gives up every waiting job that cannot end in time even alone on the best accelerators (feasibility drop).
+// drop: gives up every waiting job that cannot end in time even alone on the best accelerators (feasibility drop), also where
+// a late result would be wanted; early_drop keeps those.
 #include "policies/support/lightest.hpp"
 
 namespace {
@@ -7,7 +8,7 @@ class InfeasibleDropper final : public takt::Dropper {
  public:
   void drop(const takt::Snapshot& s, takt::Plan& plan) noexcept override {
     for (std::size_t i = 0; i < s.waiting.size; ++i)
-      if (takt::infeasible(s, i) && !takt::late_is_wanted(s, i)) plan.drops.push(s.waiting.job[i]);
+      if (takt::infeasible(s, i)) plan.drops.push(s.waiting.job[i]);
   }
 };
 

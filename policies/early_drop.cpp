@@ -9,7 +9,7 @@ using takt::Duration;
 
 class EarlyDropper final : public takt::Dropper {
  public:
-  void prepare(std::size_t max_jobs) override { backlog_.prepare(max_jobs); }
+  void prepare(const takt::PolicyLimits& limits) override { backlog_.prepare(limits.jobs); }
 
   void drop(const takt::Snapshot& s, takt::Plan& plan) noexcept override {
     backlog_.take(s);

@@ -17,7 +17,7 @@ constexpr std::size_t kSteps = 8;
 
 class FitSelector final : public takt::SubnetSelector {
  public:
-  void prepare(std::size_t max_jobs) override { backlog_.prepare(max_jobs); }
+  void prepare(const takt::PolicyLimits& limits) override { backlog_.prepare(limits.jobs); }
 
   void select(const takt::Snapshot& s, takt::Plan& plan) noexcept override {
     backlog_.take(s);

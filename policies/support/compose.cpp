@@ -15,9 +15,9 @@ class ComposedPolicy final : public Policy {
   std::unique_ptr<SubnetSelector> selector;
   std::unique_ptr<Dropper> dropper;
 
-  void prepare(std::size_t max_jobs, std::size_t) override {
-    if (dropper) dropper->prepare(max_jobs);
-    if (selector) selector->prepare(max_jobs);
+  void prepare(const PolicyLimits& limits) override {
+    if (dropper) dropper->prepare(limits);
+    if (selector) selector->prepare(limits);
   }
   void decide(const Snapshot& s, Plan& plan) noexcept override {
     if (s.first) {
@@ -66,7 +66,9 @@ bool put(std::unique_ptr<Stage>& place, std::unique_ptr<Stage> (*make)()) {
 
 }  // namespace
 
-tl::expected<std::unique_ptr<Policy>, std::string> compose_policy(std::string_view name) {
+tl::expected<std::unique_ptr<Policy>, std::string> compose_policy(std::string_view full_name, std::span<const std::string> settings) {
+  const std::size_t colon = std::min(full_name.find(':'), full_name.size());
+  const std::string_view name = full_name.substr(0, colon);
   const auto wrong = [](const std::string& what) { return tl::unexpected(what + "; there are: " + known_names()); };
   const std::span<const PolicyEntry* const> table = policy_table();
   auto policy = std::make_unique<ComposedPolicy>();
@@ -79,13 +81,15 @@ tl::expected<std::unique_ptr<Policy>, std::string> compose_policy(std::string_vi
     const PolicyEntry& e = **found;
     if (e.whole != nullptr) {
       if (stage != name) return wrong("policy '" + std::string(stage) + "' is whole and takes no stages");
-      return e.whole();
+      return e.whole({.variant = full_name.substr(std::min(colon + 1, full_name.size())), .settings = settings});
     }
     const bool ok = e.dispatcher != nullptr ? put(policy->dispatcher, e.dispatcher)
                     : e.selector != nullptr ? put(policy->selector, e.selector)
                                             : put(policy->dropper, e.dropper);
     if (!ok) return wrong("'" + std::string(name) + "' has two stages of one kind");
   }
+  if (colon < full_name.size()) return wrong("'" + std::string(name) + "' has no variants");
+  if (!settings.empty()) return wrong("'" + std::string(name) + "' has no settings such as " + settings[0]);
   if (!policy->dispatcher) return wrong("'" + std::string(name) + "' has no dispatcher, such as edf");
   return policy;
 }

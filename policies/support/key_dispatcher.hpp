@@ -51,7 +51,7 @@ class KeyDispatcher final : public Dispatcher {
     Duration least = kForever;
     for (std::size_t a = 0; a < s.accelerators.size(); ++a) {
       if (!s.can_start(i, a)) continue;
-      const Duration time = s.costs->at(AcceleratorId{a}, s.waiting.next[i]).expected;
+      const Duration time = s.next_time(i, a);
       if (time < least) least = time, best = a;
     }
     return best;

@@ -90,9 +90,14 @@ void Scheduler::State::view(Instant now, bool first) noexcept {
          .free_slots = static_cast<std::uint32_t>(pools[acc.spec.pool.value].free_for(Lane::normal)),
          .soft_limit = acc.soft_limit,
          .busy_until = std::max(committed_until(acc.lanes[0], now), committed_until(acc.lanes[1], now)),
-         .pace = acc.pace};
-    if (lane.count == 0 || acc.spec.ahead == 0) continue;
+         .pace = acc.pace,
+         .latest = acc.latest,
+         .latest_bytes = acc.latest.valid() ? job(acc.latest).live_bytes : 0,
+         .exchange = acc.spec.exchange};
+    if (lane.count == 0) continue;
     const Job& j = job(lane.queue[0].jobs[0]);
+    v.running_togo = route_of(j).togo_min[j.segment];
+    if (acc.spec.ahead == 0) continue;
     v.continues = j.segment + 1u < route_of(j).length();
     if (!v.continues) continue;
     v.continuing = rank(lane.queue[0].jobs[0]);

@@ -22,13 +22,14 @@ constexpr TraceKind trace_kind(Verdict v) noexcept {
 
 }  // namespace
 
-Result<JobId> Scheduler::State::release(StreamId id, Instant now, Instant deadline) {
+Result<JobId> Scheduler::State::release(StreamId id, Instant now, Instant deadline, std::uint32_t frame) {
   if (id.value >= streams.size() || !streams[id.value].open) return fail(Code::not_found, "no such stream is open");
   if (streams[id.value].spec.parent.valid())
     return fail(Code::invalid_argument, "a cascade child gets its frames from its parent");
   make_room(id, streams[id.value].newest, now);
   Job* j = make_job(id, now, deadline);
   if (j == nullptr) return fail(Code::no_capacity, "the job table is full: raise max_jobs or lower the credits");
+  if (frame != kNextFrame) j->frame = frame;
   ++counters.released;
   const JobId job_id{static_cast<std::size_t>(j - jobs.data())};
   if (j->release > now) {
@@ -50,8 +51,9 @@ Job* Scheduler::State::make_job(StreamId id, Instant now, Instant deadline) noex
   j = Job{};
   j.state = JobState::delayed;
   j.stream = id;
-  j.frame = stream.released++;
-  j.release = now;
+  j.frame = j.ordinal = stream.released;
+  count_release(id);
+  j.release = j.frame_release = now;
   if (stream.spec.criticality == Criticality::hard) {
     // The admission test looks at one busy period at a time: the distance to a job of an earlier one does not matter. So
     // a stream that was late once catches up as soon as its accelerator's hard work has ended.
@@ -76,6 +78,19 @@ Job* Scheduler::State::make_job(StreamId id, Instant now, Instant deadline) noex
   return &j;
 }
 
+void Scheduler::State::count_release(StreamId id) noexcept {
+  ++streams[id.value].released;
+  streams[id.value].drops <<= 1;
+  show(id);
+}
+
+// Policies see how many of the last ten frames were dropped.
+void Scheduler::State::count_drop(StreamId id, std::uint32_t ordinal) noexcept {
+  const std::uint32_t age = streams[id.value].released - 1 - ordinal;
+  if (age < 32) streams[id.value].drops |= 1U << age;
+  show(id);
+}
+
 // Before or after a new frame: ends those that have not begun, from `newest` backwards, but for as many as may wait
 // beside the new one.
 void Scheduler::State::make_room(StreamId id, std::uint32_t newest, Instant now) noexcept {
@@ -97,9 +112,22 @@ void Scheduler::State::make_room(StreamId id, std::uint32_t newest, Instant now)
 
 void Scheduler::State::activate(JobId id) noexcept {
   Job& j = job(id);
+  j.since = j.release;
   trace(TraceKind::release, j.release, &j);
   timers.push(id.value, j.deadline);
-  add_waiting(id);
+  skip_ahead(id);
+  if (j.segment < route_of(j).length()) {
+    add_waiting(id);
+  } else {
+    end(id, Verdict::done, j.release, true, release_children(id, j.release, nullptr));
+  }
+}
+
+// Segments that are left out count as done as soon as the job comes to them.
+void Scheduler::State::skip_ahead(JobId id) noexcept {
+  Job& j = job(id);
+  const std::size_t length = route_of(j).length();
+  j.segment = static_cast<std::uint16_t>(std::min(length, j.segment + port.skipped(id, j.segment)));
 }
 
 Rank Scheduler::State::rank(JobId id) const noexcept {
@@ -111,7 +139,7 @@ Rank Scheduler::State::rank(JobId id) const noexcept {
 
 WaitingSet::Item Scheduler::State::item(JobId id) const noexcept {
   const Job& j = job(id);
-  return {id, rank(id), route_of(j).path[j.segment], j.route, j.segment, j.pool};
+  return {id, rank(id), route_of(j).path[j.segment], j.route, j.segment, {j.last, j.since, j.live_bytes}, j.pool};
 }
 
 void Scheduler::State::add_waiting(JobId id) noexcept {
@@ -187,10 +215,31 @@ void Scheduler::State::end(JobId id, Verdict verdict, Instant now, bool has_resu
                       .has_result = has_result};
   ++counters.verdicts[static_cast<std::size_t>(verdict)];
   const StreamId stream_id = j.stream;
-  policy.observe({stream_id, verdict, j.release, j.deadline, now});
+  const std::uint32_t frame = j.frame;
+  Stream& stream = stream_of(j);
+  if (verdict == Verdict::dropped) count_drop(stream_id, j.ordinal);
+  for (Accelerator& a : accelerators)
+    if (a.latest == id) a.latest = JobId{};
+  policy.observe({stream_id, verdict, j.release, j.deadline, now, j.energy_nj, stream.routes[0].worst_energy_nj});
   port.answer(id, answer);
   forget(id);
+  if (child) activate_children(stream_id, frame);
+  if (stream.children > 0 && !has_result) lose_children(stream_id, frame, now);
   maybe_end_stream(stream_id);
+}
+
+// Cascade children of a frame that has no result, and theirs: each counts as dropped if it would have come.
+void Scheduler::State::lose_children(StreamId parent, std::uint32_t frame, Instant now) noexcept {
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    Stream& child = streams[i];
+    if (!child.open || child.spec.parent != parent || !port.child_lost(StreamId{i}, frame)) continue;
+    count_release(StreamId{i});
+    count_drop(StreamId{i}, child.released - 1);
+    if (sink != nullptr)
+      sink->record({.at = now, .kind = TraceKind::drop, .stream = StreamId{i}, .frame = frame, .route = RouteId{child.first}});
+    policy.observe({StreamId{i}, Verdict::dropped, now, now, now, 0, child.routes[0].worst_energy_nj});
+    if (child.children > 0) lose_children(StreamId{i}, frame, now);
+  }
 }
 
 void Scheduler::State::forget(JobId id) noexcept {
@@ -242,22 +291,38 @@ bool Scheduler::State::release_children(JobId parent_id, Instant now, const JobM
     if (!child.spec.trigger.fires(value)) continue;
     const Job& parent = job(parent_id);
     const Instant deadline = child.spec.relative_deadline > Duration::zero()
-                                 ? parent.release + child.spec.relative_deadline
+                                 ? parent.frame_release + child.spec.relative_deadline
                                  : parent.deadline;
+    const std::uint32_t drops = child.drops;
     Job* j = make_job(StreamId{i}, now, deadline);
     if (j == nullptr) continue;
+    j->frame = parent.frame;
+    j->frame_release = parent.frame_release;
     const JobId id{static_cast<std::size_t>(j - jobs.data())};
     if (!port.child_released(parent_id, id)) {
       --streams[i].released;
+      streams[i].drops = drops;
+      show(StreamId{i});
       forget(id);
       continue;
     }
     ++counters.released;
     make_room(StreamId{i}, j->older, now);
-    activate(id);
     any = true;
   }
   return any;
+}
+
+// After the parent's answer: its children begin to wait.
+void Scheduler::State::activate_children(StreamId parent, std::uint32_t frame) noexcept {
+  for (std::size_t i = 0; i < streams.size(); ++i) {
+    if (!streams[i].open || streams[i].spec.parent != parent) continue;
+    for (std::uint32_t j = streams[i].newest; j != Job::kNone; j = jobs[j].older) {
+      if (jobs[j].frame != frame || jobs[j].state != JobState::delayed) continue;
+      activate(JobId{j});
+      break;
+    }
+  }
 }
 
 }  // namespace takt

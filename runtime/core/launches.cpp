@@ -18,6 +18,13 @@ void Accelerator::measure(Duration expected, Duration measured) noexcept {
   pace += (std::clamp(ratio, kLeast, kMost) - pace) * kWeight;
 }
 
+// As Snapshot::switch_bytes, for the job that is posted now.
+std::uint64_t Scheduler::State::switch_bytes(JobId id, AcceleratorId a) const noexcept {
+  const JobId latest = accelerators[a.value].latest;
+  if (latest == id && (job(id).last == a || job(id).posted > 0)) return 0;
+  return job(id).live_bytes + (latest == id || !latest.valid() ? 0 : job(latest).live_bytes);
+}
+
 // Posts the next segment of `ids` as one launch. False, with nothing changed, when a slot is missing.
 bool Scheduler::State::post(AcceleratorId a, Lane lane, std::span<const JobId> ids, Instant now) noexcept {
   Accelerator& acc = accelerators[a.value];
@@ -63,6 +70,7 @@ bool Scheduler::State::post(AcceleratorId a, Lane lane, std::span<const JobId> i
                           .first_segment = step(lead) == 0,
                           .last_segment = step(lead) + 1 == route_of(lead).length(),
                           .expected = cost.expected,
+                          .switch_bytes = switch_bytes(ids[0], a),
                           .jobs = {placements.data(), ids.size()}};
   for (const JobId id : ids) {
     Job& j = job(id);
@@ -71,6 +79,7 @@ bool Scheduler::State::post(AcceleratorId a, Lane lane, std::span<const JobId> i
     ++j.posted;
     j.largest_batch = std::max(j.largest_batch, static_cast<std::uint16_t>(ids.size()));
   }
+  acc.latest = ids.back();
   if (state.count++ == 0) state.front_since = now;
   ++counters.starts;
   for (const JobId id : ids)
@@ -184,12 +193,16 @@ void Scheduler::State::segment_ended(JobId id, AcceleratorId a, const Completion
   if (!j.last.valid()) j.first_start = c.started;
   j.last = a;
   j.executed += c.ended - c.started;
+  j.energy_nj += c.energy_nj / batch;
   trace(TraceKind::end, now, &j, a, batch);
   if (c.failed) {
     if (j.posted == 0) settle(id, now);
     return;
   }
+  j.since = now;
+  j.live_bytes = live_bytes[route_of(j).path[j.segment].value];
   ++j.segment;
+  if (j.posted == 0) skip_ahead(id);
   if (j.segment < route_of(j).length()) {
     if (j.posted == 0) settle(id, now);
     return;
@@ -215,6 +228,8 @@ void Scheduler::State::restart(JobId id, Instant now) noexcept {
   j.posted = 0;
   j.segment = 0;
   j.executed = Duration{};
+  j.live_bytes = 0;
+  j.last = AcceleratorId{};
   release_slot(j);
   if (j.pending == Pending::none && j.restarts++ >= kMaxRestarts) j.pending = Pending::failed;
   const Stream& stream = stream_of(j);

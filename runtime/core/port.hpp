@@ -29,6 +29,7 @@ struct LaunchOrder {
   VariantId variant;
   bool first_segment = false, last_segment = false;
   Duration expected{};
+  std::uint64_t switch_bytes = 0;  // activation to read and write because the accelerator changes jobs
   std::span<const Placement> jobs;
 };
 
@@ -47,6 +48,18 @@ class Port {
   // A cascade child of `parent`'s frame is to be released as `child`, before the parent's answer. False: there is no
   // place for its answer (the stream was opened after the frame came); it is forgotten and never answered.
   [[nodiscard]] virtual bool child_released(JobId parent, JobId child) noexcept = 0;
+  // How many of the next segments of a job that has come to `segment` are left out, known only now (skipped blocks, early
+  // exits). Asked once at the release and after each segment.
+  [[nodiscard]] virtual std::size_t skipped(JobId job, std::size_t segment) noexcept {
+    (void)job, (void)segment;
+    return 0;
+  }
+  // A frame of the parent stream ended without a result. True: the child stream would have had the frame; it counts as
+  // released and dropped.
+  [[nodiscard]] virtual bool child_lost(StreamId child, std::uint32_t frame) noexcept {
+    (void)child, (void)frame;
+    return false;
+  }
   // A hard stream was moved to another accelerator or, with an invalid accelerator, goes on as soft.
   virtual void stream_moved(StreamId stream, AcceleratorId accelerator, RouteId route) noexcept = 0;
   // The last job of a closed stream has ended; the id may be reused.

@@ -34,7 +34,13 @@ Scheduler::State::State(CoreConfig c, std::span<const Model> m, const CostTable&
   for (std::size_t i = 0; i < pools.size(); ++i)
     for (std::uint32_t s = config.slot_pools[i]; s-- > 0;) pools[i].free.push_back(s);
   loads.reserve(streams.size());
-  policy.prepare(config.max_jobs, accelerators.size());
+  std::size_t variants = 0;
+  for (const Model& model : models) variants = std::max(variants, model.first_variant.value + model.variants.size());
+  live_bytes.resize(variants);
+  for (const Model& model : models)
+    for (std::size_t v = 0; v < model.variants.size(); ++v)
+      live_bytes[model.first_variant.value + v] = model.variants[v].activation_bytes;
+  policy.prepare({.jobs = config.max_jobs, .streams = config.max_streams, .accelerators = accelerators.size()});
 }
 
 void Scheduler::State::trace(TraceKind kind, Instant at, const Job* j, AcceleratorId a, std::uint16_t batch,
@@ -67,8 +73,8 @@ Admission Scheduler::update_stream(StreamId stream, const StreamSpec& spec, Inst
 void Scheduler::close_stream(StreamId stream, Instant now) {
   s_->close(stream, now);
 }
-Result<JobId> Scheduler::release(StreamId stream, Instant now, Instant deadline) {
-  return s_->release(stream, now, deadline);
+Result<JobId> Scheduler::release(StreamId stream, Instant now, Instant deadline, std::uint32_t frame) {
+  return s_->release(stream, now, deadline, frame);
 }
 void Scheduler::cancel(JobId job, Instant now) {
   s_->cancel(job, now);
@@ -81,6 +87,9 @@ void Scheduler::accelerator_up(AcceleratorId a, Instant now) {
 }
 void Scheduler::accelerator_down(AcceleratorId a, Instant now) {
   s_->down(a, now);
+}
+void Scheduler::expire(Instant now) {
+  s_->expire(now);
 }
 void Scheduler::decide(Instant now) {
   s_->decide(now);
@@ -97,6 +106,12 @@ const StreamSpec& Scheduler::spec(StreamId stream) const noexcept {
 }
 StreamId Scheduler::stream_of(JobId job) const noexcept {
   return s_->jobs[job.value].stream;
+}
+RouteId Scheduler::route_of(JobId job) const noexcept {
+  return s_->jobs[job.value].route;
+}
+std::uint32_t Scheduler::frame_of(JobId job) const noexcept {
+  return s_->jobs[job.value].frame;
 }
 JobId Scheduler::next_job(StreamId stream, JobId after) const noexcept {
   if (after.valid()) return JobId{s_->jobs[after.value].newer};

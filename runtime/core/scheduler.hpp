@@ -22,6 +22,7 @@ struct AcceleratorSpec {
   std::uint8_t ahead = 0;    // entries that may be posted ahead of the running one, at most kMaxAhead
   bool preempts = false;     // its real-time lane runs while the normal lane is busy (CPU workers)
   bool shares_slots = true;  // activations survive the death of its executor
+  SwitchCost exchange;       // of activations, where changing jobs is not free
 };
 inline constexpr std::size_t kMaxAhead = 3;
 
@@ -29,6 +30,7 @@ struct CoreConfig {
   std::size_t max_jobs = 4096;
   std::size_t max_streams = 1024;
   std::uint32_t max_batch = 8;  // 1 .. kMaxBatch
+  bool listed_subnets = false;  // routes as the model lists its subnets, also those that others beat in accuracy and cost
   bool learn_pace = false;      // correct predictions by measured segment times; off in virtual time
   std::vector<AcceleratorSpec> accelerators;
   std::vector<std::uint32_t> slot_pools;  // slots in each
@@ -43,6 +45,7 @@ struct Completion {
   std::uint64_t sequence = 0;
   Instant started{}, ended{};
   bool failed = false;
+  double energy_nj = 0;  // of the launch
   std::span<const JobMetrics> metrics;
 };
 
@@ -76,9 +79,11 @@ class Scheduler {
   // No further releases; waiting jobs are cancelled, running ones end at their next boundary. stream_ended() follows.
   void close_stream(StreamId stream, Instant now);
 
-  // A frame arrives. `deadline` kNever takes the stream's relative deadline. Fails (no_capacity, not_found) without
+  static constexpr std::uint32_t kNextFrame = 0xffffffffu;
+  // A frame arrives. `deadline` kNever takes the stream's relative deadline; `frame` is its number, by default the count of
+  // the stream's releases. Fails (no_capacity, not_found) without
   // accepting it, else exactly one answer follows.
-  [[nodiscard]] Result<JobId> release(StreamId stream, Instant now, Instant deadline = kNever);
+  [[nodiscard]] Result<JobId> release(StreamId stream, Instant now, Instant deadline = kNever, std::uint32_t frame = kNextFrame);
   void cancel(JobId job, Instant now);
 
   void completed(AcceleratorId accelerator, Lane lane, const Completion& completion, Instant now);
@@ -86,6 +91,8 @@ class Scheduler {
   void accelerator_up(AcceleratorId accelerator, Instant now);
   void accelerator_down(AcceleratorId accelerator, Instant now);
 
+  // Applies deadlines that are due. decide() does, too; only a caller that has releases of the same instant needs it.
+  void expire(Instant now);
   // Applies deadlines that are due, dispatches hard jobs, asks the policy until it starts nothing more.
   void decide(Instant now);
   [[nodiscard]] Instant next_wake() const noexcept;
@@ -93,6 +100,8 @@ class Scheduler {
   [[nodiscard]] std::span<const Route> routes(StreamId stream) const noexcept;
   [[nodiscard]] const StreamSpec& spec(StreamId stream) const noexcept;
   [[nodiscard]] StreamId stream_of(JobId job) const noexcept;
+  [[nodiscard]] std::uint32_t frame_of(JobId job) const noexcept;
+  [[nodiscard]] RouteId route_of(JobId job) const noexcept;
   // The stream's jobs in flight, oldest first, until `visit` returns true. `visit` may cancel the job it got if it then
   // returns true.
   template <class Visit>

@@ -25,7 +25,9 @@ struct Job {
   std::uint8_t posted = 0;  // entries it is part of
   std::uint8_t restarts = 0;
   StreamId stream;
-  std::uint32_t frame = 0;
+  std::uint32_t frame = 0;     // of the root stream: a cascade child has its parent's
+  std::uint32_t ordinal = 0;   // among the stream's releases
+  Instant frame_release{};     // of the root's frame
   Instant release{}, deadline{};
   Instant rank_deadline{};  // hard: release + what was admitted, else the deadline
   Instant first_start{};
@@ -37,6 +39,9 @@ struct Job {
   std::uint32_t slot = Placement::kNoSlot;
   bool kept_slot = false;  // its slot is one of those kept for hard jobs
   AcceleratorId last;
+  Instant since{};               // end of its last segment, or its release
+  std::uint64_t live_bytes = 0;  // activation after it
+  double energy_nj = 0;
   std::uint32_t older = kNone, newer = kNone;  // neighbours in the stream's list
   static constexpr std::uint32_t kNone = 0xffffffffu;
 };
@@ -52,6 +57,7 @@ struct Stream {
   HardLoad load;
   Instant next_arrival = Instant::min();
   std::uint32_t released = 0, in_flight = 0;
+  std::uint32_t drops = 0;  // bit n: the n-th frame before the latest was dropped
   std::uint32_t oldest = Job::kNone, newest = Job::kNone;  // its jobs in order of release
   std::uint32_t children = 0;                              // streams that name it as parent
 };
@@ -77,6 +83,7 @@ struct Accelerator {
   std::array<LaneState, kLanes> lanes;
   Duration soft_limit = kForever;
   double pace = 1;                  // measured over expected time of segments, a running mean
+  JobId latest;                     // worked on last, while it is unfinished
   bool yields = false;              // the policy wants to decide anew at the next boundary
   std::vector<JobId> hard_waiting;  // bound to it, in no order
   [[nodiscard]] LaneState& lane(Lane l) noexcept { return lanes[static_cast<std::size_t>(l)]; }
@@ -107,7 +114,9 @@ struct Scheduler::State {
   [[nodiscard]] Admission check(const StreamSpec& spec) const noexcept;
   void close(StreamId id, Instant now);
   [[nodiscard]] std::vector<Route> make_routes(const StreamSpec& spec) const;
+  void show(StreamId id) noexcept;
   void bound_routes(Stream& stream) const noexcept;  // the part within the accuracy bounds
+  void refresh_routes(Stream& stream) const noexcept;
   void refresh_routes() noexcept;                    // remaining work, after accelerators came or went
   [[nodiscard]] Admission admit_hard(Stream& stream) noexcept;
   [[nodiscard]] Admission refusal(Stream& stream) noexcept;
@@ -119,8 +128,12 @@ struct Scheduler::State {
   void maybe_end_stream(StreamId id) noexcept;
 
   // jobs.cpp
-  [[nodiscard]] Result<JobId> release(StreamId id, Instant now, Instant deadline);
+  [[nodiscard]] Result<JobId> release(StreamId id, Instant now, Instant deadline, std::uint32_t frame);
   [[nodiscard]] Job* make_job(StreamId id, Instant now, Instant deadline) noexcept;
+  void count_release(StreamId id) noexcept;
+  void count_drop(StreamId id, std::uint32_t ordinal) noexcept;
+  void lose_children(StreamId parent, std::uint32_t frame, Instant now) noexcept;
+  void skip_ahead(JobId id) noexcept;
   void make_room(StreamId id, std::uint32_t newest, Instant now) noexcept;  // newest-wins, drop-oldest
   void activate(JobId id) noexcept;                                         // delayed -> waiting
   void add_waiting(JobId id) noexcept;
@@ -131,6 +144,7 @@ struct Scheduler::State {
   void expire(Instant now) noexcept;
   void deadline_passed(JobId id, Instant now) noexcept;
   bool release_children(JobId parent, Instant now, const JobMetrics* metrics) noexcept;
+  void activate_children(StreamId parent, std::uint32_t frame) noexcept;
   void release_slot(Job& job) noexcept;
   [[nodiscard]] WaitingSet::Item item(JobId id) const noexcept;
   [[nodiscard]] Rank rank(JobId id) const noexcept;
@@ -146,6 +160,7 @@ struct Scheduler::State {
   void restart(JobId id, Instant now) noexcept;
   void settle(JobId id, Instant now) noexcept;  // launched -> waiting, or its pending end
   [[nodiscard]] bool needs_slot(const Job& j) const noexcept;
+  [[nodiscard]] std::uint64_t switch_bytes(JobId id, AcceleratorId a) const noexcept;
   bool post(AcceleratorId a, Lane lane, std::span<const JobId> jobs, Instant now) noexcept;
   void post_ahead(AcceleratorId a, Lane lane, Instant now) noexcept;
 
@@ -182,6 +197,7 @@ struct Scheduler::State {
 
   std::vector<Job> jobs;
   std::vector<std::uint32_t> free_jobs;
+  std::vector<std::uint64_t> live_bytes;  // by variant: activation after it
   std::vector<Stream> streams;
   std::vector<Accelerator> accelerators;
   std::vector<SlotPool> pools;

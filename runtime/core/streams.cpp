@@ -1,5 +1,6 @@
 // Streams: routes, admission of hard ones, and what happens to them when accelerators come and go.
 #include <algorithm>
+#include <bit>
 
 #include "core/state.hpp"
 
@@ -60,6 +61,7 @@ std::vector<Route> Scheduler::State::make_routes(const StreamSpec& spec) const {
     Route route;
     route.subnet = static_cast<std::uint32_t>(i);
     route.accuracy = model.subnets[i].accuracy;
+    route.worst_energy_nj = model.subnets[i].worst_energy_nj;
     if (spec.form >= 0) route.path.push_back(model.forms[static_cast<std::size_t>(spec.form)].variant);
     route.path.insert(route.path.end(), model.subnets[i].path.begin(), model.subnets[i].path.end());
     route.togo_min.assign(route.length() + 1, Duration{});
@@ -69,8 +71,16 @@ std::vector<Route> Scheduler::State::make_routes(const StreamSpec& spec) const {
     fill_togo(route, costs, config.max_batch, [](std::size_t) { return true; });
     if (route.togo_min[0] != kForever) routes.push_back(std::move(route));
   }
-  keep_pareto(routes);
+  if (!config.listed_subnets) keep_pareto(routes);
   return routes;
+}
+
+// What policies see of a stream, after it changed.
+void Scheduler::State::show(StreamId id) noexcept {
+  constexpr std::uint32_t kRemembered = (1U << 10) - 1;
+  const Stream& s = streams[id.value];
+  stream_views[id.value] = {&s.spec, s.routes, s.first, s.last, static_cast<std::uint32_t>(std::popcount(s.drops & kRemembered)),
+                            s.children > 0};
 }
 
 void Scheduler::State::bound_routes(Stream& stream) const noexcept {
@@ -83,12 +93,15 @@ void Scheduler::State::bound_routes(Stream& stream) const noexcept {
   stream.last = static_cast<std::uint32_t>(last - stream.routes.begin());
 }
 
-void Scheduler::State::refresh_routes() noexcept {
+void Scheduler::State::refresh_routes(Stream& stream) const noexcept {
   const bool none_up =
       std::none_of(accelerators.begin(), accelerators.end(), [](const Accelerator& a) { return a.up; });
-  for (Stream& stream : streams)
-    for (Route& route : stream.routes)
-      fill_togo(route, costs, config.max_batch, [&](std::size_t a) { return none_up || accelerators[a].up; });
+  for (Route& route : stream.routes)
+    fill_togo(route, costs, config.max_batch, [&](std::size_t a) { return none_up || accelerators[a].up; });
+}
+
+void Scheduler::State::refresh_routes() noexcept {
+  for (Stream& stream : streams) refresh_routes(stream);
   for (std::size_t i = 0; i < waiting.size(); ++i) waiting.replace(item(waiting.job(i)));
 }
 
@@ -213,9 +226,12 @@ Admission Scheduler::State::open(const StreamSpec& spec, std::vector<Route> rout
     return answer;
   }
   stream.open = stream.used = true;
-  if (spec.parent.valid()) ++streams[spec.parent.value].children;
-  stream_views[id.value] = {&stream.spec, stream.routes, stream.first, stream.last};
-  refresh_routes();
+  if (spec.parent.valid()) {
+    ++streams[spec.parent.value].children;
+    show(spec.parent);
+  }
+  show(id);
+  refresh_routes(stream);
   return answer;
 }
 
@@ -248,7 +264,7 @@ Admission Scheduler::State::update(StreamId id, const StreamSpec& spec, Instant)
     requeue(stream);
   }
   refresh_guards();
-  stream_views[id.value] = {&stream.spec, stream.routes, stream.first, stream.last};
+  show(id);
   return answer;
 }
 
@@ -256,7 +272,10 @@ void Scheduler::State::close(StreamId id, Instant now) {
   if (id.value >= streams.size() || !streams[id.value].open) return;
   Stream& stream = streams[id.value];
   stream.open = false;
-  if (stream.spec.parent.valid()) --streams[stream.spec.parent.value].children;
+  if (stream.spec.parent.valid()) {
+    --streams[stream.spec.parent.value].children;
+    show(stream.spec.parent);
+  }
   for (std::uint32_t j = stream.oldest, newer; j != Job::kNone; j = newer) {
     newer = jobs[j].newer;
     cancel(JobId{j}, now);

@@ -16,12 +16,13 @@ class WaitingSet {
     VariantId next;
     RouteId route;
     std::uint16_t segment = 0;
+    Trail trail;
     SlotPoolId holds;
   };
 
   explicit WaitingSet(std::size_t capacity) : place_(capacity, kAbsent) {
     job_.reserve(capacity), rank_.reserve(capacity), next_.reserve(capacity);
-    route_.reserve(capacity), segment_.reserve(capacity), holds_.reserve(capacity);
+    route_.reserve(capacity), segment_.reserve(capacity), trail_.reserve(capacity), holds_.reserve(capacity);
   }
 
   [[nodiscard]] std::size_t size() const noexcept { return job_.size(); }
@@ -35,21 +36,21 @@ class WaitingSet {
   void add(const Item& item) noexcept {
     place_[item.job.value] = job_.size();
     job_.push_back(item.job), rank_.push_back(item.rank), next_.push_back(item.next);
-    route_.push_back(item.route), segment_.push_back(item.segment), holds_.push_back(item.holds);
+    route_.push_back(item.route), segment_.push_back(item.segment), trail_.push_back(item.trail), holds_.push_back(item.holds);
   }
   void replace(const Item& item) noexcept {
     const std::size_t i = place_[item.job.value];
     rank_[i] = item.rank, next_[i] = item.next, route_[i] = item.route;
-    segment_[i] = item.segment, holds_[i] = item.holds;
+    segment_[i] = item.segment, trail_[i] = item.trail, holds_[i] = item.holds;
   }
   void remove(JobId job) noexcept {
     const std::size_t i = place_[job.value], last = job_.size() - 1;
     place_[job_[last].value] = i;
     place_[job.value] = kAbsent;
-    fill(job_, i), fill(rank_, i), fill(next_, i), fill(route_, i), fill(segment_, i), fill(holds_, i);
+    fill(job_, i), fill(rank_, i), fill(next_, i), fill(route_, i), fill(segment_, i), fill(trail_, i), fill(holds_, i);
   }
   [[nodiscard]] WaitingJobs view() const noexcept {
-    return {job_.size(), job_.data(), rank_.data(), next_.data(), route_.data(), segment_.data(), holds_.data()};
+    return {job_.size(), job_.data(), rank_.data(), next_.data(), route_.data(), segment_.data(), trail_.data(), holds_.data()};
   }
 
  private:
@@ -66,6 +67,7 @@ class WaitingSet {
   std::vector<VariantId> next_;
   std::vector<RouteId> route_;
   std::vector<std::uint16_t> segment_;
+  std::vector<Trail> trail_;
   std::vector<SlotPoolId> holds_;
 };
 

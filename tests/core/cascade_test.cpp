@@ -52,7 +52,7 @@ TEST(Trigger, AlwaysFiresWhateverTheMetric) {
   EXPECT_TRUE(child_comes({Trigger::Op::always, 0, 0.5F}, 1.0F));
 }
 
-TEST(Child, IsReleasedBeforeItsParentsAnswerWithTheDeadlineCountedFromTheFrame) {
+TEST(Child, IsReleasedWithItsParentsAnswerAndItsDeadlineCountsFromTheFrame) {
   Cascade c;
   VirtualWorld w(c.catalog);
   const StreamId parent = w.open(soft(c.parent_model, ms(10)), "p"), child = w.open(c.child_of(parent), "c");
@@ -64,7 +64,8 @@ TEST(Child, IsReleasedBeforeItsParentsAnswerWithTheDeadlineCountedFromTheFrame) 
   EXPECT_EQ(a.deadline, at(ms(108)));
   EXPECT_EQ(a.verdict, Verdict::done);
   EXPECT_EQ(w.frame(parent, 0).children.size(), 1u);
-  EXPECT_LT(w.trace().find("release,c,0"), w.trace().find("done,p,0"));
+  EXPECT_TRUE(w.answer_of(parent, 0).child_follows);
+  EXPECT_LT(w.trace().find("done,p,0"), w.trace().find("release,c,0")) << "the parent's end comes first";
 }
 
 TEST(Child, WithoutADeadlineOfItsOwnTakesItsParents) {
@@ -112,7 +113,7 @@ TEST(Child, MayBeOneOfSeveralAndHaveChildrenItself) {
   w.run();
   EXPECT_EQ(w.frame(parent, 0).children.size(), 2u);
   for (const StreamId s : {first, second, grandchild}) EXPECT_EQ(w.verdict_of(s, 0), Verdict::done);
-  EXPECT_EQ(w.answer_of(grandchild, 0).deadline, w.answer_of(first, 0).release + ms(50));
+  EXPECT_EQ(w.answer_of(grandchild, 0).deadline, w.answer_of(parent, 0).release + ms(50)) << "from the frame's release";
   w.expect_settled();
 }
 

@@ -32,7 +32,7 @@ TEST(GoldenTrace, OfFourStreamsOnOneAccelerator) {
   const ModelId nets = catalog.add(
       {{"full", 0.9F, {{"stem", ms(2)}, {"wide", ms(4)}}}, {"half", 0.7F, {{"stem", ms(2)}, {"slim", ms(1)}}}});
   const ModelId pose_model = catalog.chain({ms(1)}), scene_model = catalog.chain({ms(3), ms(3), ms(3)});
-  VirtualWorld w(catalog, {.core = serial_core(1, 1), .policy = "edf+drop+fit"});
+  VirtualWorld w(catalog, {.core = serial_core(1, 1), .policy = "edf+early_drop+fit"});
   StreamSpec scene_spec = soft(scene_model, ms(25));
   scene_spec.late = LateRule::finish;
   const StreamId gaze = w.open(hard(gaze_model, ms(10), ms(8)), "gaze"), hand = w.open(soft(nets, ms(12)), "hand");

@@ -11,7 +11,7 @@ constexpr std::uint64_t kSeeds = 300;
 
 TEST(RandomRuns, AnswerEveryFrameOnceAndGiveEverySlotBack) {
   CoreCounters sum;
-  const char* policies[] = {"edf", "fcfs+drop", "llf+early_drop+fit", "edf+fit"};
+  const char* policies[] = {"edf", "fcfs+early_drop", "llf+early_drop+fit", "edf+fit"};
   for (std::uint64_t seed = 1; seed <= kSeeds; ++seed) {
     RandomRun run(seed, {.policy = policies[seed % 4]});
     run.run();

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -19,6 +20,23 @@ struct Cost {
   [[nodiscard]] bool runnable() const noexcept { return expected != kForever; }
 };
 
+// What a segment takes beside time; 0 where nobody measured it.
+struct Effort {
+  double energy_nj = 0;
+  double dram_bytes = 0;
+};
+
+// What it costs when an accelerator changes jobs and activations are read and written; by default they stay where they are
+// and it costs nothing.
+struct SwitchCost {
+  double bytes_per_cycle = 0, clock_ghz = 1;
+  double nj_per_byte = 0;
+  [[nodiscard]] Duration time(std::uint64_t bytes) const noexcept {
+    if (bytes_per_cycle <= 0 || bytes == 0) return Duration{};
+    return Duration{static_cast<std::int64_t>(std::ceil(static_cast<double>(bytes) / bytes_per_cycle / clock_ghz))};
+  }
+};
+
 // Times of batches 1, 2, 4, 8, 16 of every variant on every accelerator. A batch of n costs what the next profiled size costs.
 // Missing entries are "cannot run there". Reading is lock-free and does not allocate.
 class CostTable {
@@ -27,7 +45,7 @@ class CostTable {
 
   CostTable() = default;
   CostTable(std::size_t accelerators, std::size_t variants)
-      : accelerators_(accelerators), variants_(variants), rows_(accelerators * variants) {}
+      : accelerators_(accelerators), variants_(variants), rows_(accelerators * variants), efforts_(accelerators * variants) {}
 
   [[nodiscard]] static constexpr std::size_t batch_class(std::size_t n) noexcept {
     return n <= 1 ? 0 : static_cast<std::size_t>(std::bit_width(n - 1));
@@ -38,12 +56,15 @@ class CostTable {
   void set(AcceleratorId a, VariantId v, std::size_t batch, Cost cost) {
     rows_[a.value * variants_ + v.value][batch_class(batch)] = cost;
   }
+  [[nodiscard]] const Effort& effort(AcceleratorId a, VariantId v) const noexcept { return efforts_[a.value * variants_ + v.value]; }
+  void set_effort(AcceleratorId a, VariantId v, Effort effort) { efforts_[a.value * variants_ + v.value] = effort; }
   [[nodiscard]] std::size_t accelerators() const noexcept { return accelerators_; }
   [[nodiscard]] std::size_t variants() const noexcept { return variants_; }
 
  private:
   std::size_t accelerators_ = 0, variants_ = 0;
   std::vector<std::array<Cost, kBatches>> rows_;
+  std::vector<Effort> efforts_;
 };
 
 }  // namespace takt

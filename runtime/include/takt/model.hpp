@@ -62,6 +62,7 @@ struct Segment {
 struct Subnet {
   std::string name;
   float accuracy = 0;             // top-1 on held-out training images, 0..1
+  double worst_energy_nj = 0;     // every segment on its most energy-hungry accelerator; 0: unknown
   std::vector<VariantId> path;    // one variant a segment, without preprocessing
 };
 

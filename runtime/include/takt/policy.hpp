@@ -4,12 +4,14 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 
 #include "takt/cost.hpp"
 #include "takt/ids.hpp"
 #include "takt/job.hpp"
 #include "takt/plan.hpp"
+#include "takt/result.hpp"
 #include "takt/route.hpp"
 #include "takt/time.hpp"
 
@@ -24,6 +26,13 @@ struct Rank {
   std::uint32_t frame = 0;
 };
 
+// What a waiting job left behind when it last ran.
+struct Trail {
+  AcceleratorId ran_on;          // invalid: it has not begun
+  Instant since{};               // end of its last segment, or its release
+  std::uint64_t live_bytes = 0;  // its activation, which a change of accelerator or job reads and writes
+};
+
 // Waiting firm and soft jobs as parallel arrays of `size` entries, in no particular order.
 struct WaitingJobs {
   std::size_t size = 0;
@@ -32,6 +41,7 @@ struct WaitingJobs {
   const VariantId* next = nullptr;        // variant of the next segment on the current route
   const RouteId* route = nullptr;
   const std::uint16_t* segment = nullptr; // segments already done
+  const Trail* trail = nullptr;
   const SlotPoolId* holds = nullptr;      // pool of its activation slot, where it must go on; invalid: has none
 };
 
@@ -43,6 +53,10 @@ struct AcceleratorView {
   Duration soft_limit = kForever;     // longest firm or soft segment (budget) that admitted hard streams allow here
   Instant busy_until{};               // predicted end of what is committed
   double pace = 1;                    // measured over expected time of its latest segments; 1 in virtual time
+  Duration running_togo{};            // least work left of the running job, its running segment in full; 0: none
+  JobId latest;                       // the job it worked on last, while that is unfinished
+  std::uint64_t latest_bytes = 0;     // that job's activation
+  SwitchCost exchange;                // of activations here
   bool continues = false;             // the running job has further segments, which will be (or are) posted ahead
   Rank continuing{};                  // that job after the running segment
 };
@@ -51,6 +65,8 @@ struct StreamView {
   const StreamSpec* spec = nullptr;   // null: no such stream
   std::span<const Route> routes;      // no other is both more accurate and cheaper; best accuracy first
   std::uint32_t first = 0, last = 0;  // routes[first, last) are within the stream's accuracy bounds
+  std::uint32_t recent_drops = 0;     // dropped ones among the last ten frames released
+  bool has_children = false;          // streams that take their frames from this one's results
 };
 
 // Borrowed for one call of decide(); everything in it is read-only and stays unchanged during the call.
@@ -73,6 +89,20 @@ class Snapshot {
   }
   [[nodiscard]] bool last_segment(std::size_t i) const noexcept { return waiting.segment[i] + 1u == route(i).length(); }
 
+  // Activation that is read and written if waiting job i goes on accelerator a next: nothing if its last segment was a's
+  // latest work, else its own and that of the unfinished job that a worked on.
+  [[nodiscard]] std::uint64_t switch_bytes(std::size_t i, std::size_t a) const noexcept {
+    const AcceleratorView& acc = accelerators[a];
+    const Trail& trail = waiting.trail[i];
+    const bool its_own = acc.latest == waiting.job[i];
+    if (its_own && trail.ran_on == AcceleratorId{a}) return 0;
+    return trail.live_bytes + (its_own || !acc.latest.valid() ? 0 : acc.latest_bytes);
+  }
+  // Expected time of the next segment of waiting job i on accelerator a, the switch included.
+  [[nodiscard]] Duration next_time(std::size_t i, std::size_t a) const noexcept {
+    return costs->at(AcceleratorId{a}, waiting.next[i]).expected + accelerators[a].exchange.time(switch_bytes(i, a));
+  }
+
   // Whether waiting job i may start on accelerator a now: idle, able to run it, a slot for its activation, within the guard
   // that protects hard streams.
   [[nodiscard]] bool can_start(std::size_t i, std::size_t a) const noexcept {
@@ -85,11 +115,18 @@ class Snapshot {
   }
 };
 
-// How a job ended, for policies that learn online.
+// How a job ended, for policies that learn online. A cascade child that was lost with its parent is `dropped`.
 struct Ended {
   StreamId stream;
   Verdict verdict = Verdict::done;
   Instant release{}, deadline{}, end{};
+  double energy_nj = 0;        // all of its segments, switches included
+  double worst_energy_nj = 0;  // of the stream's first subnet
+};
+
+// How much there can be, for policies that keep something of each.
+struct PolicyLimits {
+  std::size_t jobs = 0, streams = 0, accelerators = 0;
 };
 
 // decide() and observe() run on the scheduler thread: no allocation, no lock, no clock, no system call, bounded time.
@@ -97,7 +134,7 @@ class Policy {
  public:
   virtual ~Policy() = default;
   // Once, before the first decide(); may allocate.
-  virtual void prepare(std::size_t max_jobs, std::size_t accelerators) { (void)max_jobs, (void)accelerators; }
+  virtual void prepare(const PolicyLimits& limits) { (void)limits; }
   virtual void decide(const Snapshot& snapshot, Plan& plan) noexcept = 0;
   virtual void observe(const Ended& ended) noexcept { (void)ended; }
 };
@@ -106,13 +143,13 @@ class Policy {
 class Dropper {
  public:
   virtual ~Dropper() = default;
-  virtual void prepare(std::size_t max_jobs) { (void)max_jobs; }  // once, before the first question; may allocate
+  virtual void prepare(const PolicyLimits& limits) { (void)limits; }  // once, before the first question; may allocate
   virtual void drop(const Snapshot& snapshot, Plan& plan) noexcept = 0;
 };
 class SubnetSelector {
  public:
   virtual ~SubnetSelector() = default;
-  virtual void prepare(std::size_t max_jobs) { (void)max_jobs; }  // once, before the first question; may allocate
+  virtual void prepare(const PolicyLimits& limits) { (void)limits; }  // once, before the first question; may allocate
   virtual void select(const Snapshot& snapshot, Plan& plan) noexcept = 0;
 };
 class Dispatcher {
@@ -124,6 +161,12 @@ class Dispatcher {
   [[nodiscard]] virtual bool outranks(const Snapshot& snapshot, std::size_t i, std::size_t a) const noexcept = 0;
 };
 
+// What a whole policy is asked for beside its name: "sdrm3:drop+supernet" has the variant "drop+supernet".
+struct PolicyOptions {
+  std::string_view variant;               // empty: plain
+  std::span<const std::string> settings;  // "key=value"
+};
+
 // What a file in policies/ contributes; exactly one of the makers is set. The makers may allocate.
 struct PolicyEntry {
   std::string_view name;
@@ -131,7 +174,7 @@ struct PolicyEntry {
   std::unique_ptr<Dispatcher> (*dispatcher)() = nullptr;
   std::unique_ptr<SubnetSelector> (*selector)() = nullptr;
   std::unique_ptr<Dropper> (*dropper)() = nullptr;
-  std::unique_ptr<Policy> (*whole)() = nullptr;
+  tl::expected<std::unique_ptr<Policy>, std::string> (*whole)(const PolicyOptions&) = nullptr;  // error: what is wrong with them
 };
 
 // Every file in policies/, in alphabetical order; the table is generated by CMake.
