@@ -22,10 +22,10 @@ bool put(const files::ScenarioTask& root, Release release, Duration at, std::vec
 // Jitter may bring a frame past its successors, or past the end.
 bool append_periodic(const files::ScenarioTask& root, std::uint32_t task, std::uint64_t seed, Duration duration,
                      std::vector<Release>& releases) {
+  if ((duration - root.offset) / root.period >= static_cast<std::int64_t>(kMaxReleases)) return false;
   const double jitter = static_cast<double>(root.jitter.count());
   std::uint32_t frame = 0;
   for (Duration nominal = root.offset; nominal < duration; nominal += root.period, ++frame) {
-    if (frame >= kMaxReleases) return false;
     const double late = std::floor(jitter * u(seed, Salt::jitter, task, frame));
     const Duration at = nominal + Duration{static_cast<Duration::rep>(late)};
     if (at < duration && !put(root, {.task = task, .frame = frame}, at, releases)) return false;
