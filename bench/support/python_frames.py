@@ -12,9 +12,8 @@ with takt.Client(path, "bench") as client, client.open(model, deadline_ms=1000) 
     while (now := time.perf_counter()) < begin + seconds + 0.5:
         with stream.frame() as frame:
             frame.input(0)[:8] = 1
-        answer = next(client.answers(timeout=5))
-        answer.output(0)
-        answer.release()
+        with client.next_answer(timeout=5) as answer:
+            answer.output(0)
         if now > begin + 0.5:
             times.append((time.perf_counter() - now) * 1e6)
 times.sort()

@@ -16,6 +16,7 @@ class ComposedPolicy final : public Policy {
   std::unique_ptr<Dropper> dropper;
 
   void prepare(const PolicyLimits& limits) override {
+    dispatcher->prepare(limits);
     if (dropper) dropper->prepare(limits);
     if (selector) selector->prepare(limits);
   }

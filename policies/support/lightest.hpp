@@ -17,9 +17,9 @@ namespace takt {
   return *best;
 }
 
-// Whether waiting job i cannot end in time even alone on the best accelerators.
+// Whether waiting job i cannot be counted on to end in time even alone on the best accelerators.
 [[nodiscard]] inline bool infeasible(const Snapshot& s, std::size_t i) noexcept {
-  return s.now + s.paced(lightest(s, i).togo_min[s.waiting.segment[i]]) > s.waiting.rank[i].deadline;
+  return s.now + s.surely(lightest(s, i).togo_min[s.waiting.segment[i]]) > s.waiting.rank[i].deadline;
 }
 
 // With late rule "finish" a late result is wanted: the deadline is no reason to give up.

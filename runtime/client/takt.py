@@ -517,8 +517,9 @@ class Client:
                 return None
 
     def answers(self, timeout=None, notices=False):
-        """Yields answers as they come and releases each before the next (unless it was released already). Ends when none
-        came for `timeout` seconds; 0: takes what is there; None: never. Notices only if asked for."""
+        """Yields answers as they come and releases each before the next (unless it was released already), so keep the
+        iterator; for one answer there is next_answer(). Ends when none came for `timeout` seconds; 0: takes what is there;
+        None: never. Notices only if asked for."""
         while self._handle:
             answer = self.next_answer(timeout, notices)
             if answer is None:

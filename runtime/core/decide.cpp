@@ -71,13 +71,6 @@ void Scheduler::State::dispatch_hard(Instant now) noexcept {
   }
 }
 
-double Scheduler::State::least_pace() const noexcept {
-  double least = 0;
-  for (const Accelerator& a : accelerators)
-    if (a.up && (least == 0 || a.pace < least)) least = a.pace;
-  return least == 0 ? 1 : least;
-}
-
 // What the policy sees. Cheap: the arrays are the core's own, only the accelerators are written.
 void Scheduler::State::view(Instant now, bool first) noexcept {
   for (std::size_t i = 0; i < accelerators.size(); ++i) {
@@ -91,6 +84,7 @@ void Scheduler::State::view(Instant now, bool first) noexcept {
          .soft_limit = acc.soft_limit,
          .busy_until = std::max(committed_until(acc.lanes[0], now), committed_until(acc.lanes[1], now)),
          .pace = acc.pace,
+         .spread = acc.spread,
          .latest = acc.latest,
          .latest_bytes = acc.latest.valid() ? job(acc.latest).live_bytes : 0,
          .exchange = acc.spec.exchange};
@@ -106,7 +100,14 @@ void Scheduler::State::view(Instant now, bool first) noexcept {
   }
   snapshot.now = now;
   snapshot.first = first;
-  snapshot.pace = least_pace();
+  snapshot.pace = 1, snapshot.caution = 1;
+  bool none = true;
+  for (const Accelerator& a : accelerators) {
+    if (!a.up || (!none && a.pace >= snapshot.pace)) continue;
+    snapshot.pace = a.pace;
+    snapshot.caution = a.pace + 2 * a.spread;
+    none = false;
+  }
   snapshot.waiting = waiting.view();
   snapshot.accelerators = accelerator_views;
   snapshot.streams = stream_views;

@@ -1,5 +1,6 @@
 // Launches: what was posted to executors, what comes back, and what is lost with an accelerator.
 #include <algorithm>
+#include <cmath>
 
 #include "core/state.hpp"
 
@@ -15,7 +16,9 @@ void Accelerator::measure(Duration expected, Duration measured) noexcept {
   constexpr double kWeight = 1.0 / 16, kLeast = 0.25, kMost = 8;
   if (expected <= Duration::zero()) return;
   const double ratio = static_cast<double>(to_ns(measured)) / static_cast<double>(to_ns(expected));
-  pace += (std::clamp(ratio, kLeast, kMost) - pace) * kWeight;
+  const double off = std::clamp(ratio, kLeast, kMost) - pace;
+  pace += off * kWeight;
+  spread += (std::abs(off) - spread) * kWeight;
 }
 
 // As Snapshot::switch_bytes, for the job that is posted now.

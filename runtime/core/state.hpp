@@ -83,6 +83,7 @@ struct Accelerator {
   std::array<LaneState, kLanes> lanes;
   Duration soft_limit = kForever;
   double pace = 1;                  // measured over expected time of segments, a running mean
+  double spread = 0;                // mean deviation from it
   JobId latest;                     // worked on last, while it is unfinished
   bool yields = false;              // the policy wants to decide anew at the next boundary
   std::vector<JobId> hard_waiting;  // bound to it, in no order
@@ -168,7 +169,6 @@ struct Scheduler::State {
   void decide(Instant now);
   void dispatch_hard(Instant now) noexcept;
   void view(Instant now, bool first) noexcept;
-  [[nodiscard]] double least_pace() const noexcept;
   enum class Applied : std::uint8_t { nothing, changed, started };
   [[nodiscard]] Applied apply(Instant now) noexcept;
   [[nodiscard]] bool apply_drop(JobId id, Instant now) noexcept;

@@ -100,15 +100,19 @@ Platform platform_of(const Scenario& scenario) {
 Parsed<Case> load_case(const std::filesystem::path& scenario, const CaseOptions& options, CostTables& tables) {
   const auto file = files::read_scenario(scenario);
   if (!file) return tl::unexpected<InputError>(file.error());
+  return build_case(*file, options, tables);
+}
+
+Parsed<Case> build_case(const Scenario& scenario, const CaseOptions& options, CostTables& tables) {
   Case result;
-  result.name = file->name;
-  result.seed = options.seed.value_or(file->seed);
-  result.duration = options.duration > Duration{0} ? options.duration : file->duration;
-  result.late = file->late;
-  result.admission = file->admission;
-  result.platform = platform_of(*file);
+  result.name = scenario.name;
+  result.seed = options.seed.value_or(scenario.seed);
+  result.duration = options.duration > Duration{0} ? options.duration : scenario.duration;
+  result.late = scenario.late;
+  result.admission = scenario.admission;
+  result.platform = platform_of(scenario);
   const auto loaded =
-      file->requests ? load_requests(*file, options, tables, result) : load_tasks(*file, options, tables, result);
+      scenario.requests ? load_requests(scenario, options, tables, result) : load_tasks(scenario, options, tables, result);
   if (!loaded) return tl::unexpected<InputError>(loaded.error());
   return result;
 }

@@ -97,10 +97,20 @@ struct CaseOptions {
 
 class CostTables;
 
+}  // namespace takt::sim
+
+namespace takt::files {
+struct Scenario;
+}
+
+namespace takt::sim {
+
 // Reads a scenario file and the tables it names. Blocks on the disk. Errors name file, line and key.
 [[nodiscard]] Parsed<Case> load_case(const std::filesystem::path& scenario, const CaseOptions& options);
 // The same with tables that were read before: a sweep reads each file once.
 [[nodiscard]] Parsed<Case> load_case(const std::filesystem::path& scenario, const CaseOptions& options,
                                      CostTables& tables);
+// Of a scenario that was read or made before.
+[[nodiscard]] Parsed<Case> build_case(const files::Scenario& scenario, const CaseOptions& options, CostTables& tables);
 
 }  // namespace takt::sim

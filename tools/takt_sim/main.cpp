@@ -1,13 +1,14 @@
-// takt-sim: one scenario, one policy, its result as JSON and its trace.
+// takt-sim: one scenario with one policy, its result as JSON and its trace; or many of them, as a table.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
-#include <iostream>
+#include <thread>
 
 #include "files/xml.hpp"
 #include "policies/support/compose.hpp"
 #include "sim/case.hpp"
 #include "sim/engine.hpp"
+#include "sweep.hpp"
 
 namespace {
 
@@ -55,6 +56,39 @@ int run(const Options& o) {
   return 0;
 }
 
+takt::tool::SweepOptions sweep_options;
+std::string sweep_duration = "10s";
+
+CLI::App* add_sweep(CLI::App& app) {
+  takt::tool::SweepOptions& o = sweep_options;
+  o.costs.costs = TAKT_COSTS;
+  o.costs.measured = TAKT_MEASURED;
+  o.seeds = {1, 2, 3, 4, 5};
+  o.jobs = std::max(1u, std::thread::hardware_concurrency());
+  CLI::App* many = app.add_subcommand("sweep", "scenarios x systems x loads x policies x seeds, one CSV row each; goes on where it was stopped");
+  many->add_option("--scenario", o.scenarios, "scenario files; their tasks count, their platform does not")->required();
+  many->add_option("--policy", o.policies, "NAME or NAME/key=value/key=value")->required();
+  many->add_option("--system", o.systems, "of the eight; default: all");
+  many->add_option("--family", o.families, "chain, users; default: both")->check(CLI::IsMember({"chain", "users"}));
+  many->add_option("--level", o.levels, "loads; default: four of each family")->check(CLI::PositiveNumber);
+  many->add_option("--seed", o.seeds, "seeds")->capture_default_str();
+  many->add_option("--duration", sweep_duration, "of each run")->capture_default_str();
+  many->add_option("--jobs", o.jobs, "runs at a time")->capture_default_str();
+  many->add_option("--costs", o.costs.costs, "folder of the cost tables")->capture_default_str();
+  many->add_option("--csv", o.csv, "the file that rows go to")->required();
+  return many;
+}
+
+int run_sweep() {
+  const auto duration = takt::files::parse_duration(sweep_duration);
+  if (!duration || *duration <= takt::Duration::zero()) return wrong("--duration must be a time such as 10s, 500ms");
+  sweep_options.duration = *duration;
+  const auto rows = takt::tool::sweep(sweep_options);
+  if (!rows) return wrong(rows.error());
+  std::fputs(takt::tool::table(*rows).c_str(), stdout);
+  return 0;
+}
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -72,10 +106,11 @@ int main(int argc, char** argv) {
   one->add_option("--ahead", o.ahead, "segments posted ahead of the running one")->check(CLI::Range(0, 3));
   one->add_option("--trace", o.trace, "write one line an event to this file");
   one->add_option("--json", o.json, "write the result to this file, - for the output")->default_str("-")->force_callback();
+  const CLI::App* many = add_sweep(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : kWrong;
   }
-  return run(o);
+  return many->parsed() ? run_sweep() : run(o);
 }

@@ -53,6 +53,7 @@ struct AcceleratorView {
   Duration soft_limit = kForever;     // longest firm or soft segment (budget) that admitted hard streams allow here
   Instant busy_until{};               // predicted end of what is committed
   double pace = 1;                    // measured over expected time of its latest segments; 1 in virtual time
+  double spread = 0;                  // its mean deviation; 0 in virtual time
   Duration running_togo{};            // least work left of the running job, its running segment in full; 0: none
   JobId latest;                       // the job it worked on last, while that is unfinished
   std::uint64_t latest_bytes = 0;     // that job's activation
@@ -80,9 +81,12 @@ class Snapshot {
   const CostTable* costs = nullptr;
   std::uint32_t max_batch = 1;        // most jobs of one launch
   double pace = 1;                    // the least of accelerators that are up
+  double caution = 1;                 // that accelerator's pace and twice its spread: seldom exceeded
 
   // Expected time as it comes out at the fastest accelerator's present pace.
   [[nodiscard]] Duration paced(Duration expected) const noexcept { return scaled(expected, pace); }
+  // The same for what may hardly take longer: whether a start still makes sense.
+  [[nodiscard]] Duration surely(Duration expected) const noexcept { return scaled(expected, caution); }
   [[nodiscard]] Duration slack(const Rank& r) const noexcept { return r.deadline - now - paced(r.togo_min); }
   [[nodiscard]] const Route& route(std::size_t i) const noexcept {
     return streams[waiting.rank[i].stream.value].routes[waiting.route[i].value];
@@ -155,6 +159,7 @@ class SubnetSelector {
 class Dispatcher {
  public:
   virtual ~Dispatcher() = default;
+  virtual void prepare(const PolicyLimits& limits) { (void)limits; }  // once, before the first question; may allocate
   // Adds at most one start; none if nothing should start now.
   virtual void dispatch(const Snapshot& snapshot, Plan& plan) noexcept = 0;
   // Whether waiting job i should go before the job that runs on accelerator a now, at its next boundary.
