@@ -105,7 +105,7 @@ void Scheduler::State::view(Instant now, bool first) noexcept {
   for (const Accelerator& a : accelerators) {
     if (!a.up || (!none && a.pace >= snapshot.pace)) continue;
     snapshot.pace = a.pace;
-    snapshot.caution = a.pace + 2 * a.spread;
+    snapshot.caution = a.pace + 4 * a.spread;  // as for retransmission timers (Jacobson 1988)
     none = false;
   }
   snapshot.waiting = waiting.view();

@@ -81,7 +81,7 @@ class Snapshot {
   const CostTable* costs = nullptr;
   std::uint32_t max_batch = 1;        // most jobs of one launch
   double pace = 1;                    // the least of accelerators that are up
-  double caution = 1;                 // that accelerator's pace and twice its spread: seldom exceeded
+  double caution = 1;                 // that accelerator's pace and four times its spread: seldom exceeded
 
   // Expected time as it comes out at the fastest accelerator's present pace.
   [[nodiscard]] Duration paced(Duration expected) const noexcept { return scaled(expected, pace); }
