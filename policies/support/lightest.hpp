@@ -19,7 +19,9 @@ namespace takt {
 
 // Whether waiting job i cannot be counted on to end in time even alone on the best accelerators.
 [[nodiscard]] inline bool infeasible(const Snapshot& s, std::size_t i) noexcept {
-  return s.now + s.surely(lightest(s, i).togo_min[s.waiting.segment[i]]) > s.waiting.rank[i].deadline;
+  const Route& route = lightest(s, i);
+  const std::size_t done = s.waiting.segment[i];
+  return s.now + s.surely(route.togo_min[done], route.length() - done) > s.waiting.rank[i].deadline;
 }
 
 // With late rule "finish" a late result is wanted: the deadline is no reason to give up.

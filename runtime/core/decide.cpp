@@ -100,12 +100,13 @@ void Scheduler::State::view(Instant now, bool first) noexcept {
   }
   snapshot.now = now;
   snapshot.first = first;
-  snapshot.pace = 1, snapshot.caution = 1;
+  snapshot.pace = 1, snapshot.caution = 1, snapshot.detour = Duration{};
   bool none = true;
   for (const Accelerator& a : accelerators) {
     if (!a.up || (!none && a.pace >= snapshot.pace)) continue;
     snapshot.pace = a.pace;
     snapshot.caution = a.pace + 4 * a.spread;  // as for retransmission timers (Jacobson 1988)
+    snapshot.detour = Duration{static_cast<std::int64_t>(a.detour_ns + 4 * a.detour_spread_ns)};
     none = false;
   }
   snapshot.waiting = waiting.view();

@@ -21,6 +21,14 @@ void Accelerator::measure(Duration expected, Duration measured) noexcept {
   spread += (std::abs(off) - spread) * kWeight;
 }
 
+// Between posting and knowing of the end, what is not the segment itself: wake-ups, rings, this thread's own delay.
+void Accelerator::measure_detour(Duration measured) noexcept {
+  constexpr double kWeight = 1.0 / 16, kMost = 1e6;
+  const double off = std::clamp(static_cast<double>(to_ns(measured)), 0.0, kMost) - detour_ns;
+  detour_ns += off * kWeight;
+  detour_spread_ns += (std::abs(off) - detour_spread_ns) * kWeight;
+}
+
 // As Snapshot::switch_bytes, for the job that is posted now.
 std::uint64_t Scheduler::State::switch_bytes(JobId id, AcceleratorId a) const noexcept {
   const JobId latest = accelerators[a.value].latest;
@@ -167,11 +175,14 @@ void Scheduler::State::completed(AcceleratorId a, Lane lane, const Completion& c
   LaneState& state = accelerators[a.value].lane(lane);
   if (state.count == 0 || state.queue[0].sequence != c.sequence) return;  // of an older generation
   const LaunchState front = state.queue[0];
+  const Instant since = state.front_since;
   std::move(state.queue.begin() + 1, state.queue.begin() + state.count, state.queue.begin());
   --state.count;
   state.front_since = now;
-  if (config.learn_pace && lane == Lane::normal && !c.failed)
+  if (config.learn_pace && lane == Lane::normal && !c.failed) {
     accelerators[a.value].measure(front.expected, c.ended - c.started);
+    accelerators[a.value].measure_detour(now - since - (c.ended - c.started));
+  }
   if (c.failed) {
     for (std::size_t i = 0; i < front.count; ++i) {
       Job& j = job(front.jobs[i]);

@@ -84,6 +84,7 @@ struct Accelerator {
   Duration soft_limit = kForever;
   double pace = 1;                  // measured over expected time of segments, a running mean
   double spread = 0;                // mean deviation from it
+  double detour_ns = 0, detour_spread_ns = 0;  // a segment's time beside its execution, likewise
   JobId latest;                     // worked on last, while it is unfinished
   bool yields = false;              // the policy wants to decide anew at the next boundary
   std::vector<JobId> hard_waiting;  // bound to it, in no order
@@ -91,6 +92,7 @@ struct Accelerator {
   // No hard job is released and unfinished: the last busy period of hard work is over.
   [[nodiscard]] bool hard_idle() const noexcept { return hard_waiting.empty() && lanes[0].count == 0; }
   void measure(Duration expected, Duration measured) noexcept;
+  void measure_detour(Duration measured) noexcept;
 };
 
 // Each hard stream of more than one segment has a slot kept for it: at most one of its jobs is between segments, and no

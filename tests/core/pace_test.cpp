@@ -9,9 +9,12 @@ namespace {
 // Starts whatever can start on accelerator 0 and remembers the pace it saw last.
 class Recording final : public Policy {
  public:
-  double pace = 0, pace_of_first = 0;
+  double pace = 0, pace_of_first = 0, caution = 0;
+  Duration detour{};
   void decide(const Snapshot& s, Plan& plan) noexcept override {
     pace = s.pace;
+    caution = s.caution;
+    detour = s.detour;
     pace_of_first = s.accelerators[0].pace;
     for (std::size_t i = 0; i < s.waiting.size; ++i)
       if (s.can_start(i, 0)) {
@@ -50,6 +53,29 @@ TEST(Pace, FollowsMeasuredTimesBothWays) {
   EXPECT_EQ(policy.pace, policy.pace_of_first);
   run_at(w, s, 0.5, 51);
   EXPECT_NEAR(policy.pace, 0.5, 0.1);
+}
+
+TEST(Pace, IsMoreCautiousWhereTimesVary) {
+  Catalog catalog;
+  const ModelId model = catalog.chain({ms(1)});
+  Recording policy;
+  VirtualWorld w(catalog, {.core = learning(), .custom = &policy});
+  const StreamId s = w.open(soft(model, Duration{}));
+  run_at(w, s, 2, 60);
+  EXPECT_LT(policy.caution, policy.pace + 0.5) << "twice as slow, but always";
+  for (int i = 0; i < 30; ++i) run_at(w, s, i % 2 == 0 ? 1 : 3, 1);
+  EXPECT_GT(policy.caution, policy.pace + 1);
+}
+
+TEST(Pace, CountsTheWayToTheExecutorAndBackBesideTheSegment) {
+  Catalog catalog;
+  const ModelId model = catalog.chain({ms(1)});
+  Recording policy;
+  VirtualWorld w(catalog, {.core = learning(), .custom = &policy, .hops = {.to_worker = us(100), .to_core = us(50)}});
+  const StreamId s = w.open(soft(model, Duration{}));
+  run_at(w, s, 1, 100);
+  EXPECT_NEAR(static_cast<double>(to_ns(policy.detour)), 150'000, 10'000);
+  EXPECT_NEAR(policy.pace, 1, 0.01);
 }
 
 TEST(Pace, StaysOneWhereItIsNotLearned) {

@@ -81,12 +81,15 @@ class Snapshot {
   const CostTable* costs = nullptr;
   std::uint32_t max_batch = 1;        // most jobs of one launch
   double pace = 1;                    // the least of accelerators that are up
+  Duration detour{};                  // of a segment: wake-ups and rings on top of its execution; 0 in virtual time
   double caution = 1;                 // that accelerator's pace and four times its spread: seldom exceeded
 
   // Expected time as it comes out at the fastest accelerator's present pace.
   [[nodiscard]] Duration paced(Duration expected) const noexcept { return scaled(expected, pace); }
   // The same for what may hardly take longer: whether a start still makes sense.
-  [[nodiscard]] Duration surely(Duration expected) const noexcept { return scaled(expected, caution); }
+  [[nodiscard]] Duration surely(Duration expected, std::size_t segments) const noexcept {
+    return scaled(expected, caution) + detour * static_cast<std::int64_t>(segments);
+  }
   [[nodiscard]] Duration slack(const Rank& r) const noexcept { return r.deadline - now - paced(r.togo_min); }
   [[nodiscard]] const Route& route(std::size_t i) const noexcept {
     return streams[waiting.rank[i].stream.value].routes[waiting.route[i].value];
