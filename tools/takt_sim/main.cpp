@@ -56,45 +56,7 @@ int run(const Options& o) {
   return 0;
 }
 
-takt::tool::SweepOptions sweep_options;
-std::string sweep_duration = "10s";
-
-CLI::App* add_sweep(CLI::App& app) {
-  takt::tool::SweepOptions& o = sweep_options;
-  o.costs.costs = TAKT_COSTS;
-  o.costs.measured = TAKT_MEASURED;
-  o.seeds = {1, 2, 3, 4, 5};
-  o.jobs = std::max(1u, std::thread::hardware_concurrency());
-  CLI::App* many = app.add_subcommand("sweep", "scenarios x systems x loads x policies x seeds, one CSV row each; goes on where it was stopped");
-  many->add_option("--scenario", o.scenarios, "scenario files; their tasks count, their platform does not")->required();
-  many->add_option("--policy", o.policies, "NAME or NAME/key=value/key=value")->required();
-  many->add_option("--system", o.systems, "of the eight; default: all");
-  many->add_option("--family", o.families, "chain, users; default: both")->check(CLI::IsMember({"chain", "users"}));
-  many->add_option("--level", o.levels, "loads; default: four of each family")->check(CLI::PositiveNumber);
-  many->add_option("--seed", o.seeds, "seeds")->capture_default_str();
-  many->add_option("--duration", sweep_duration, "of each run")->capture_default_str();
-  many->add_option("--jobs", o.jobs, "runs at a time")->capture_default_str();
-  many->add_option("--costs", o.costs.costs, "folder of the cost tables")->capture_default_str();
-  many->add_option("--csv", o.csv, "the file that rows go to")->required();
-  return many;
-}
-
-int run_sweep() {
-  const auto duration = takt::files::parse_duration(sweep_duration);
-  if (!duration || *duration <= takt::Duration::zero()) return wrong("--duration must be a time such as 10s, 500ms");
-  sweep_options.duration = *duration;
-  const auto rows = takt::tool::sweep(sweep_options);
-  if (!rows) return wrong(rows.error());
-  std::fputs(takt::tool::table(*rows).c_str(), stdout);
-  return 0;
-}
-
-}  // namespace
-
-int main(int argc, char** argv) {
-  CLI::App app("Runs scenarios in virtual time with takt's scheduler and policies.");
-  app.require_subcommand(1);
-  Options o;
+void add_run(CLI::App& app, Options& o) {
   CLI::App* one = app.add_subcommand("run", "one scenario with one policy");
   one->add_option("--scenario", o.scenario, "scenario file")->required();
   one->add_option("--policy", o.policy, "such as edf, edf+drop, sdrm3:full")->required();
@@ -106,11 +68,56 @@ int main(int argc, char** argv) {
   one->add_option("--ahead", o.ahead, "segments posted ahead of the running one")->check(CLI::Range(0, 3));
   one->add_option("--trace", o.trace, "write one line an event to this file");
   one->add_option("--json", o.json, "write the result to this file, - for the output")->default_str("-")->force_callback();
-  const CLI::App* many = add_sweep(app);
+}
+
+struct SweepArguments {
+  takt::tool::SweepOptions options;
+  std::string duration = "10s";
+};
+
+CLI::App* add_sweep(CLI::App& app, SweepArguments& arguments) {
+  takt::tool::SweepOptions& o = arguments.options;
+  o.costs.costs = TAKT_COSTS;
+  o.costs.measured = TAKT_MEASURED;
+  o.seeds = {1, 2, 3, 4, 5};
+  o.jobs = std::max(1u, std::thread::hardware_concurrency());
+  CLI::App* many = app.add_subcommand("sweep", "scenarios x systems x loads x policies x seeds, one CSV row each; goes on where it was stopped");
+  many->add_option("--scenario", o.scenarios, "scenario files; their tasks count, their platform does not")->required();
+  many->add_option("--policy", o.policies, "NAME or NAME/key=value/key=value")->required();
+  many->add_option("--system", o.systems, "of the eight; default: all");
+  many->add_option("--family", o.families, "chain, users; default: both")->check(CLI::IsMember({"chain", "users"}));
+  many->add_option("--level", o.levels, "loads; default: four of each family")->check(CLI::PositiveNumber);
+  many->add_option("--seed", o.seeds, "seeds")->capture_default_str();
+  many->add_option("--duration", arguments.duration, "of each run")->capture_default_str();
+  many->add_option("--jobs", o.jobs, "runs at a time")->capture_default_str();
+  many->add_option("--costs", o.costs.costs, "folder of the cost tables")->capture_default_str();
+  many->add_option("--csv", o.csv, "the file that rows go to")->required();
+  return many;
+}
+
+int run_sweep(SweepArguments& arguments) {
+  const auto duration = takt::files::parse_duration(arguments.duration);
+  if (!duration || *duration <= takt::Duration::zero()) return wrong("--duration must be a time such as 10s, 500ms");
+  arguments.options.duration = *duration;
+  const auto rows = takt::tool::sweep(arguments.options);
+  if (!rows) return wrong(rows.error());
+  std::fputs(takt::tool::table(*rows).c_str(), stdout);
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app("Runs scenarios in virtual time with takt's scheduler and policies.");
+  app.require_subcommand(1);
+  Options o;
+  add_run(app, o);
+  SweepArguments sweep;
+  const CLI::App* many = add_sweep(app, sweep);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : kWrong;
   }
-  return many->parsed() ? run_sweep() : run(o);
+  return many->parsed() ? run_sweep(sweep) : run(o);
 }
