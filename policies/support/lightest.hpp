@@ -12,7 +12,9 @@ namespace takt {
   const Route* best = &s.route(i);
   for (std::size_t k = stream.first; k < stream.last; ++k) {
     const Route& route = stream.routes[k];
-    if (route.togo_min[done] < best->togo_min[done] && route.continues(s.route(i), done)) best = &route;
+    // Subnets differ in length: a shorter one may have no such segment.
+    if (done <= route.length() && route.togo_min[done] < best->togo_min[done] && route.continues(s.route(i), done))
+      best = &route;
   }
   return *best;
 }
