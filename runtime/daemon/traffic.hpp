@@ -32,7 +32,6 @@ struct StreamRequest {
   std::uint64_t result_bytes = 0;
   std::string name;
   Admission admission;             // the answer
-  std::uint32_t routes_allowed = 0;
 };
 
 // The memory of one attached executor. Owned by the control thread; the scheduler thread uses it between executor_up and
@@ -67,7 +66,6 @@ struct Event {
   std::uint64_t request = 0;
   std::uint32_t pool = 0;
   std::uint32_t stream = 0;
-  Code code = Code::internal;      // stream_closed: not_found if it was not theirs
   bool failed = false;
   StreamRequest* stream_request = nullptr;
   ExecutorLink* link = nullptr;
