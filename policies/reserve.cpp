@@ -1,6 +1,6 @@
-// reserve: least deadline - togo / 4 first; every job, in that order, takes the accelerator that ends its next segment first,
-// also one that is still busy: then it waits for it, and those behind it plan around the reservation. Our own; earliest finish
-// over all resources in rank order is the rule of HEFT (Topcuoglu, Hariri and Wu, TPDS 2002).
+// reserve: least deadline - togo / 4 first; every job, in that order, takes the accelerator that ends its next segment
+// first, also one that is still busy: then it waits for it, and those behind it plan around the reservation. Our own;
+// earliest finish over all resources in rank order is the rule of HEFT (Topcuoglu, Hariri and Wu, TPDS 2002).
 #include "policies/support/lineup.hpp"
 
 namespace {
@@ -18,13 +18,17 @@ class ReserveDispatcher final : public takt::Dispatcher {
   void prepare(const takt::PolicyLimits& limits) override { line_.prepare(limits); }
 
   void dispatch(const Snapshot& s, takt::Plan& plan) noexcept override {
-    if (!line_.take(s, [&](std::size_t i) { return key_of(s.waiting.rank[i], s.accelerators.size()); })) return;
-    for (const takt::Lineup::Entry& e : line_.line()) {
-      const std::size_t a = line_.earliest_finish(s, e.job);
-      if (a == s.accelerators.size()) continue;
-      if (line_.starts_now(s, a)) return takt::push_start(s, e.job, a, plan);
-      line_.plan(a, line_.end(s, e.job, a));
-    }
+    if (!line_.follow(s, [&](std::size_t i) { return key_of(s.waiting.rank[i], s.accelerators.size()); })) return;
+    line_.walk(s, [&](std::size_t i) {
+      const std::size_t a = line_.earliest_finish(s, i);
+      if (a == s.accelerators.size()) return false;
+      if (line_.starts_now(s, a)) {
+        takt::push_start(s, i, a, plan);
+        return true;
+      }
+      line_.plan(a, line_.end(s, i, a));
+      return false;
+    });
   }
 
   [[nodiscard]] bool outranks(const Snapshot& s, std::size_t i, std::size_t a) const noexcept override {

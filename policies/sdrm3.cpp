@@ -5,17 +5,21 @@
 // ready job and idle accelerator first, tuning of alpha and beta on UXCost, frame drop, lighter subnets under load. Only the
 // abstract is at hand: the terms' exact form, the ceiling of starvation, the rule for late jobs, the conditions of a drop, the
 // subnet rule and the search are our reconstruction, and switches below.
+// Energy is what the core reports of each job: live, where nothing measures it, 1 nJ a nanosecond (files/service_file.hpp).
+// The search begins again from its best point when the set of streams changes.
 //
 // Variants, joined by '+': drop, supernet, tune; "full" is all of them.
 // Settings: alpha, beta, starv (ceiling, 0: none), capped (urgency at most 1), late_rule (cap, clamp, negative), drop_any (also
-// frames that others depend on), window_ms.
+// frames that others depend on), window_ms, columns (0: scores one by one, for comparison; the same bits).
 #include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "policies/support/pattern_search.hpp"
+#include "policies/support/score_columns.hpp"
 #include "policies/support/settings.hpp"
 #include "policies/support/uxcost.hpp"
 #include "takt/policy.hpp"
@@ -26,25 +30,16 @@ using takt::Duration;
 using takt::Instant;
 using takt::Snapshot;
 
-enum class LateRule : std::uint8_t { cap, clamp, negative };
-
 struct Switches {
   bool drop = false, supernet = false, tune = false;
   takt::Weights weights;
-  double starvation_ceiling = 10;
-  bool capped = true;
-  LateRule late = LateRule::cap;
+  takt::ScoreRule rule;
+  bool columns = true;
   bool drop_any = false;
   double window_ms = 500;
 };
 
 constexpr std::uint32_t kDropsAllowed = 2;  // of a stream's last ten frames
-
-// Jobs in the order that breaks ties.
-bool older(const takt::Rank& x, const takt::Rank& y) noexcept {
-  if (x.release != y.release) return x.release < y.release;
-  return x.stream != y.stream ? x.stream < y.stream : x.frame < y.frame;
-}
 
 class Sdrm3 final : public takt::Policy {
  public:
@@ -53,12 +48,28 @@ class Sdrm3 final : public takt::Policy {
   void prepare(const takt::PolicyLimits& limits) override {
     window_.prepare(limits.streams);
     order_.reserve(limits.jobs);
+    columns_.prepare(limits);
   }
   void observe(const takt::Ended& ended) noexcept override { window_.observe(ended); }
+  void describe(takt::PolicyReport& report) const noexcept override {
+    report.add("alpha", search_.point().alpha);
+    report.add("beta", search_.point().beta);
+    if (!s_.tune) return;
+    report.add("best_alpha", search_.best().alpha);
+    report.add("best_beta", search_.best().beta);
+    report.add("best_cost", search_.best_cost());
+    report.add("last_window_cost", last_cost_);
+    report.add("windows", windows_);
+    report.add("radius", search_.radius());
+    report.add("steps", search_.steps());
+    report.add("settled", search_.settled() ? 1 : 0);
+    report.add("restarts", restarts_);
+  }
 
   void decide(const Snapshot& s, takt::Plan& plan) noexcept override {
+    if (s_.columns) columns_.follow(s);
     if (s.first) {
-      if (s_.tune) tune(s.now);
+      if (s_.tune) tune(s);
       chosen_ = !s_.supernet;
       if (s_.drop && drop(s, plan)) return;
     }
@@ -71,13 +82,35 @@ class Sdrm3 final : public takt::Policy {
   }
 
  private:
-  void tune(Instant now) noexcept {
+  void tune(const Snapshot& s) noexcept {
+    const Instant now = s.now;
     const auto window = Duration{static_cast<std::int64_t>(s_.window_ms * 1e6)};
     if (window_end_ == Instant{}) window_end_ = Instant{(now.time_since_epoch() / window + 1) * window};
     if (now < window_end_) return;
     window_end_ = Instant{(now.time_since_epoch() / window + 1) * window};
     if (window_.empty()) return;  // nothing was measured: the same point again
-    search_.measured(window_.close());
+    ++windows_;
+    last_cost_ = window_.close();
+    const std::uint64_t before = std::exchange(workload_, workload(s));
+    if (before == 0 || before == workload_) return search_.measured(last_cost_);
+    ++restarts_;  // the window saw both workloads: it says nothing of either
+    search_.restart();
+  }
+
+  // A number for the set of streams that are open: another one when a stream comes, goes or asks for something else.
+  static std::uint64_t workload(const Snapshot& s) noexcept {
+    std::uint64_t mark = 1;
+    const auto mix = [&](std::uint64_t x) { mark = (mark ^ x) * 0x9e3779b97f4a7c15ULL, mark ^= mark >> 29; };
+    for (std::size_t t = 0; t < s.streams.size(); ++t) {
+      const takt::StreamView& stream = s.streams[t];
+      if (stream.spec == nullptr) continue;
+      mix(t);
+      mix(stream.spec->model.value);
+      mix(static_cast<std::uint64_t>(stream.spec->period.count()));
+      mix(static_cast<std::uint64_t>(stream.spec->relative_deadline.count()));
+      mix(std::uint64_t{stream.first} << 32 | stream.last);
+    }
+    return mark;
   }
 
   static Duration slack(const Snapshot& s, const takt::Rank& r) noexcept { return r.deadline - s.now; }
@@ -95,7 +128,7 @@ class Sdrm3 final : public takt::Policy {
       const double ratio = slack(s, r) <= Duration::zero() ? std::numeric_limits<double>::infinity()
                                                            : real(r.togo_min) / real(slack(s, r));
       const bool better = victim == s.waiting.size || ratio > largest ||
-                          (ratio == largest && older(r, s.waiting.rank[victim]));
+                          (ratio == largest && takt::older(r, s.waiting.rank[victim]));
       if (better) victim = i, largest = ratio;
     }
     if (expected_to_miss < 2 || victim == s.waiting.size) return false;
@@ -113,7 +146,7 @@ class Sdrm3 final : public takt::Policy {
       backlog += s.waiting.rank[i].togo_min;
       if (!s.waiting.trail[i].ran_on.valid()) order_.push_back(i);
     }
-    std::sort(order_.begin(), order_.end(), [&](std::uint32_t x, std::uint32_t y) { return older(s.waiting.rank[x], s.waiting.rank[y]); });
+    std::sort(order_.begin(), order_.end(), [&](std::uint32_t x, std::uint32_t y) { return takt::older(s.waiting.rank[x], s.waiting.rank[y]); });
     for (const std::uint32_t i : order_) {
       const takt::Rank& r = s.waiting.rank[i];
       const takt::StreamView& stream = s.streams[r.stream.value];
@@ -127,73 +160,22 @@ class Sdrm3 final : public takt::Policy {
     }
   }
 
-  void dispatch(const Snapshot& s, takt::Plan& plan) const noexcept {
-    std::size_t job = s.waiting.size, place = 0;
-    double best = 0;
-    for (std::size_t i = 0; i < s.waiting.size; ++i) {
-      const Terms terms = terms_of(s, i);
-      for (std::size_t a = 0; a < s.accelerators.size(); ++a) {
-        if (!s.can_start(i, a)) continue;
-        const double value = score(s, i, a, terms);
-        const bool better = job == s.waiting.size || value > best ||
-                            (value == best && job != i && older(s.waiting.rank[i], s.waiting.rank[job]));
-        if (better) job = i, place = a, best = value;
-      }
-    }
-    if (job < s.waiting.size) plan.starts.push({s.waiting.job[job], takt::AcceleratorId{place}, 1});
-  }
-
-  // What does not depend on the accelerator.
-  struct Terms {
-    double urgency = 0, starvation = 0, latencies = 0, energies = 0;
-  };
-
-  Terms terms_of(const Snapshot& s, std::size_t i) const noexcept {
-    const takt::Rank& r = s.waiting.rank[i];
-    Duration sum{};
-    Terms t;
-    for (std::size_t a = 0; a < s.accelerators.size(); ++a) {
-      const takt::Cost& cost = s.costs->at(takt::AcceleratorId{a}, s.waiting.next[i]);
-      if (!cost.runnable()) continue;
-      sum += cost.expected;
-      t.energies += s.costs->effort(takt::AcceleratorId{a}, s.waiting.next[i]).energy_nj;
-    }
-    const double count = static_cast<double>(s.accelerators.size());
-    t.latencies = real(sum);
-    t.urgency = urgency(real(r.togo_sum) / count, real(slack(s, r)));
-    const double mean = t.latencies / count;
-    t.starvation = mean > 0 ? real(s.now - s.waiting.trail[i].since) / mean : 0;
-    if (s_.starvation_ceiling > 0) t.starvation = std::min(t.starvation, s_.starvation_ceiling);
-    return t;
-  }
-
-  [[nodiscard]] double urgency(double togo, double left) const noexcept {
-    if (left <= 0) {
-      if (s_.late == LateRule::cap) return 1;
-      if (s_.late == LateRule::clamp) left = 1;
-      if (left == 0) left = -1;  // at the deadline, under rule "negative"
-    }
-    const double ratio = togo / left;
-    return s_.capped ? std::min(ratio, 1.0) : ratio;
-  }
-
-  [[nodiscard]] double score(const Snapshot& s, std::size_t i, std::size_t a, const Terms& t) const noexcept {
-    const takt::AcceleratorId id{a};
-    const double latency = real(s.costs->at(id, s.waiting.next[i]).expected);
-    const double energy_here = s.costs->effort(id, s.waiting.next[i]).energy_nj;
-    const double preference = latency > 0 ? t.latencies / latency : 1;
-    const double exchange = s.accelerators[a].exchange.nj_per_byte * static_cast<double>(s.switch_bytes(i, a));
-    const double energy = energy_here > 0 ? (t.energies - exchange) / energy_here : 0;
-    const takt::Weights& w = search_.point();
-    return t.urgency * preference + w.alpha * t.starvation + w.beta * energy;
+  void dispatch(const Snapshot& s, takt::Plan& plan) noexcept {
+    const takt::ScoreWeights weights{search_.point().alpha, search_.point().beta};
+    const takt::ScoredPair best = s_.columns ? columns_.best(s, s_.rule, weights) : takt::best_pair(s, s_.rule, weights);
+    if (best.job < s.waiting.size) plan.starts.push({s.waiting.job[best.job], takt::AcceleratorId{best.accelerator}, 1});
   }
 
   static double real(Duration d) noexcept { return static_cast<double>(d.count()); }
 
   const Switches s_;
   takt::PatternSearch search_;
+  takt::ScoreColumns columns_;
   takt::UxCostWindow window_;
   Instant window_end_{};
+  std::uint64_t workload_ = 0;            // what the search is about; 0: nothing yet
+  unsigned windows_ = 0, restarts_ = 0;  // windows closed; searches begun again
+  double last_cost_ = 0;                 // of the latest window
   std::vector<std::uint32_t> order_;
   bool chosen_ = false;  // subnets, in this instant
 };
@@ -219,11 +201,13 @@ tl::expected<std::unique_ptr<takt::Policy>, std::string> make(const takt::Policy
   takt::Settings set(options.settings);
   set.number("alpha", s.weights.alpha, 0, 1e6);
   set.number("beta", s.weights.beta, 0, 1e6);
-  set.number("starv", s.starvation_ceiling, 0, 1e12);
-  set.flag("capped", s.capped);
-  constexpr std::array<std::pair<std::string_view, LateRule>, 3> kRules{
-      {{"cap", LateRule::cap}, {"clamp", LateRule::clamp}, {"negative", LateRule::negative}}};
-  set.word<LateRule>("late_rule", s.late, kRules);
+  set.number("starv", s.rule.starvation_ceiling, 0, 1e12);
+  set.flag("capped", s.rule.capped);
+  using takt::LateUrgency;
+  constexpr std::array<std::pair<std::string_view, LateUrgency>, 3> kRules{
+      {{"cap", LateUrgency::cap}, {"clamp", LateUrgency::clamp}, {"negative", LateUrgency::negative}}};
+  set.word<LateUrgency>("late_rule", s.rule.late, kRules);
+  set.flag("columns", s.columns);
   set.flag("drop_any", s.drop_any);
   set.number("window_ms", s.window_ms, 1, 1e6);
   if (const std::string wrong = set.error(); !wrong.empty()) return tl::unexpected("sdrm3: " + wrong);

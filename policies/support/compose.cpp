@@ -34,18 +34,17 @@ class ComposedPolicy final : public Policy {
     }
     dispatcher->dispatch(s, plan);
   }
+  void describe(PolicyReport& report) const noexcept override {
+    if (dropper) dropper->describe(report);
+    if (selector) selector->describe(report);
+    dispatcher->describe(report);
+  }
 
  private:
   // What was posted ahead gives way to a waiting job that ranks before it: every segment boundary is a decision.
   void recall(const Snapshot& s, Plan& plan) noexcept {
-    for (std::size_t a = 0; a < s.accelerators.size(); ++a) {
-      if (!s.accelerators[a].continues) continue;
-      for (std::size_t i = 0; i < s.waiting.size; ++i) {
-        if (!s.costs->at(AcceleratorId{a}, s.waiting.next[i]).runnable() || !dispatcher->outranks(s, i, a)) continue;
-        plan.recalls.push(AcceleratorId{a});
-        break;
-      }
-    }
+    for (std::size_t a = 0; a < s.accelerators.size(); ++a)
+      if (s.accelerators[a].continues && dispatcher->gives_way(s, a)) plan.recalls.push(AcceleratorId{a});
   }
 
   bool selected_ = false;  // in this instant

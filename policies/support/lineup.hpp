@@ -7,7 +7,7 @@
 #include <span>
 #include <vector>
 
-#include "policies/support/key_dispatcher.hpp"
+#include "policies/support/job_order.hpp"
 #include "takt/policy.hpp"
 
 namespace takt {
@@ -26,18 +26,17 @@ namespace takt {
 inline void push_start(const Snapshot& s, std::size_t i, std::size_t a, Plan& plan) noexcept {
   plan.starts.push({s.waiting.job[i], AcceleratorId{a}, static_cast<std::uint32_t>(kMaxBatch)});
 }
-[[nodiscard]] inline Order order_of(const Rank& r, std::int64_t key) noexcept {
-  return {r.criticality, key, r.release, r.stream, r.frame};
-}
 [[nodiscard]] inline Order deadline_order(const Rank& r) noexcept {
   return order_of(r, to_ns(r.deadline));
 }
 
-// Valid for the snapshot it was last given. take() is O(n log n), the rest O(1); only prepare() allocates.
+// Valid for the snapshot it was last given. take() is O(n log n), follow() O(log n) for each job that came or went, the
+// rest O(1) a job; only prepare() allocates.
 class Lineup {
  public:
   void prepare(const PolicyLimits& limits) {
     line_.reserve(limits.jobs);
+    order_.prepare(limits.jobs);
     free_at_.reserve(limits.accelerators);
   }
 
@@ -46,17 +45,22 @@ class Lineup {
   template <class Key>
   [[nodiscard]] bool take(const Snapshot& s, Key key) noexcept {
     line_.clear();
-    free_at_.clear();
-    bool any_idle = false;
-    for (const AcceleratorView& a : s.accelerators) {
-      // What is overdue ends soon, but it is not idle.
-      free_at_.push_back(a.idle ? s.now : std::max(a.busy_until, s.now + Duration{1}));
-      any_idle |= a.up && a.idle;
-    }
-    if (!any_idle) return false;
+    if (!look(s)) return false;
     for (std::uint32_t i = 0; i < s.waiting.size; ++i) line_.push_back({order_of(s.waiting.rank[i], key(i)), i});
     std::sort(line_.begin(), line_.end(), [](const Entry& x, const Entry& y) { return x.order < y.order; });
     return true;
+  }
+  // The same line for walk(), not line(), if the key depends on nothing but what the waiting job says of itself, the
+  // time left out: then the order is kept from one question to the next. Use one of the two throughout.
+  template <class Key>
+  [[nodiscard]] bool follow(const Snapshot& s, Key key) noexcept {
+    order_.follow(s, key);
+    return look(s);
+  }
+  // From the first in line on, until visit(i) of waiting job i returns true: what is behind it costs nothing.
+  template <class Visit>
+  void walk(const Snapshot& s, Visit visit) const noexcept {
+    order_.walk([&](const JobOrder::Entry& e) { return visit(std::size_t{s.waiting.place[e.job.value]}); });
   }
 
   struct Entry {
@@ -86,6 +90,10 @@ class Lineup {
     std::size_t best = free_at_.size();
     Instant least = kNever;
     for (std::size_t a = 0; a < free_at_.size(); ++a) {
+      // Changing jobs only adds to it.
+      if (free_at_[a] + scaled(s.costs->at(AcceleratorId{a}, s.waiting.next[i]).expected, s.accelerators[a].pace) >=
+          least)
+        continue;
       if (!open(s, i, a)) continue;
       const Instant ends = end(s, i, a);
       if (ends < least) least = ends, best = a;
@@ -94,7 +102,20 @@ class Lineup {
   }
 
  private:
+  // Whether an accelerator is idle.
+  bool look(const Snapshot& s) noexcept {
+    free_at_.clear();
+    bool any_idle = false;
+    for (const AcceleratorView& a : s.accelerators) {
+      // What is overdue ends soon, but it is not idle.
+      free_at_.push_back(a.idle ? s.now : std::max(a.busy_until, s.now + Duration{1}));
+      any_idle |= a.up && a.idle;
+    }
+    return any_idle;
+  }
+
   std::vector<Entry> line_;
+  JobOrder order_;
   std::vector<Instant> free_at_;
 };
 

@@ -25,6 +25,16 @@ class PatternSearch {
   [[nodiscard]] const Weights& best() const noexcept { return best_; }
   [[nodiscard]] bool settled() const noexcept { return settled_; }
   [[nodiscard]] unsigned steps() const noexcept { return steps_; }  // accepted moves and halvings
+  [[nodiscard]] double radius() const noexcept { return radius_; }
+  [[nodiscard]] double best_cost() const noexcept { return best_cost_; }
+
+  // The workload is another one: searches again from the best point, which is measured first. Steps go on counting.
+  void restart() noexcept {
+    probe_ = best_;
+    radius_ = kFirstRadius;
+    direction_ = failures_ = 0;
+    started_ = settled_ = false;
+  }
 
   // What point() cost in the window that has ended.
   void measured(double cost) noexcept {

@@ -74,6 +74,7 @@ void Scheduler::State::dispatch_hard(Instant now) noexcept {
 // What the policy sees. Cheap: the arrays are the core's own, only the accelerators are written.
 void Scheduler::State::view(Instant now, bool first) noexcept {
   for (std::size_t i = 0; i < accelerators.size(); ++i) {
+    if (config.learn_pace) accelerators[i].forget_idle(now);
     const Accelerator& acc = accelerators[i];
     const LaneState& lane = acc.lanes[static_cast<std::size_t>(Lane::normal)];
     AcceleratorView& v = accelerator_views[i];

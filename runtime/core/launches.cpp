@@ -11,22 +11,52 @@ bool Scheduler::State::needs_slot(const Job& j) const noexcept {
   return !j.pool.valid() && j.segment + j.posted + 1u < route_of(j).length();
 }
 
-// One wild value may not spoil the mean, nor may a run of them stop all work.
-void Accelerator::measure(Duration expected, Duration measured) noexcept {
-  constexpr double kWeight = 1.0 / 16, kLeast = 0.25, kMost = 8;
+namespace {
+
+// Moves a mean and its mean deviation towards a value. One wild value counts no more than a few times the deviation so far,
+// or `least`: a thread that was kept from its core once says little of the next segment.
+void learn(double value, double least, double& mean, double& deviation) noexcept {
+  constexpr double kWeight = 1.0 / 16, kWild = 8;
+  const double most = std::max(least, kWild * deviation);
+  const double off = std::clamp(value - mean, -most, most);
+  mean += off * kWeight;
+  deviation += (std::abs(off) - deviation) * kWeight;
+}
+
+}  // namespace
+
+void Accelerator::measure(Duration expected, Duration measured, Instant now) noexcept {
+  constexpr double kLeast = 0.25, kMost = 8, kUsual = 0.5;
+  learned = now;
   if (expected <= Duration::zero()) return;
   const double ratio = static_cast<double>(to_ns(measured)) / static_cast<double>(to_ns(expected));
-  const double off = std::clamp(ratio, kLeast, kMost) - pace;
-  pace += off * kWeight;
-  spread += (std::abs(off) - spread) * kWeight;
+  learn(std::clamp(ratio, kLeast, kMost), kUsual, pace, spread);
+}
+
+// Policies drop what cannot be in time at this pace. When that is everything nothing runs, and nothing would ever be
+// measured again: so what was learned is forgotten by and by.
+void Accelerator::forget_idle(Instant now) noexcept {
+  constexpr Duration kHalfLife = std::chrono::milliseconds(100);
+  if (lane(Lane::normal).count > 0 || now - learned < kHalfLife) return;
+  const double kept = std::exp2(-static_cast<double>(to_ns(now - learned)) / static_cast<double>(to_ns(kHalfLife)));
+  pace = 1 + (pace - 1) * kept;
+  spread *= kept;
+  detour_ns *= kept;
+  detour_spread_ns *= kept;
+  learned = now;
 }
 
 // Between posting and knowing of the end, what is not the segment itself: wake-ups, rings, this thread's own delay.
 void Accelerator::measure_detour(Duration measured) noexcept {
-  constexpr double kWeight = 1.0 / 16, kMost = 1e6;
-  const double off = std::clamp(static_cast<double>(to_ns(measured)), 0.0, kMost) - detour_ns;
-  detour_ns += off * kWeight;
-  detour_spread_ns += (std::abs(off) - detour_spread_ns) * kWeight;
+  constexpr double kMost = 1e6, kUsual = 1e5;
+  learn(std::clamp(static_cast<double>(to_ns(measured)), 0.0, kMost), kUsual, detour_ns, detour_spread_ns);
+}
+
+// Of the launch. What nobody measured is its time at the segment's mean power by the cost table.
+static double energy_of(const Completion& c, const CostTable& costs, AcceleratorId a, VariantId v) noexcept {
+  if (c.energy_nj >= 0) return c.energy_nj;
+  const double expected = static_cast<double>(to_ns(costs.at(a, v).expected));
+  return expected > 0 ? costs.effort(a, v).energy_nj / expected * static_cast<double>(to_ns(c.ended - c.started)) : 0;
 }
 
 // As Snapshot::switch_bytes, for the job that is posted now.
@@ -180,7 +210,7 @@ void Scheduler::State::completed(AcceleratorId a, Lane lane, const Completion& c
   --state.count;
   state.front_since = now;
   if (config.learn_pace && lane == Lane::normal && !c.failed) {
-    accelerators[a.value].measure(front.expected, c.ended - c.started);
+    accelerators[a.value].measure(front.expected, c.ended - c.started, now);
     accelerators[a.value].measure_detour(now - since - (c.ended - c.started));
   }
   if (c.failed) {
@@ -207,7 +237,7 @@ void Scheduler::State::segment_ended(JobId id, AcceleratorId a, const Completion
   if (!j.last.valid()) j.first_start = c.started;
   j.last = a;
   j.executed += c.ended - c.started;
-  j.energy_nj += c.energy_nj / batch;
+  j.energy_nj += energy_of(c, costs, a, route_of(j).path[j.segment]) / batch;
   trace(TraceKind::end, now, &j, a, batch);
   if (c.failed) {
     if (j.posted == 0) settle(id, now);

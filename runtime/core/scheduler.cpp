@@ -52,6 +52,7 @@ void Scheduler::State::trace(TraceKind kind, Instant at, const Job* j, Accelerat
     event.stream = j->stream;
     event.frame = j->frame;
     event.route = j->route;
+    if (kind == TraceKind::release) event.deadline = j->deadline;
   }
   sink->record(event);
 }
@@ -119,6 +120,11 @@ JobId Scheduler::next_job(StreamId stream, JobId after) const noexcept {
 }
 const CoreCounters& Scheduler::counters() const noexcept {
   return s_->counters;
+}
+Correction Scheduler::correction(AcceleratorId accelerator) const noexcept {
+  const Accelerator& a = s_->accelerators[accelerator.value];
+  const auto whole = [](double ns) { return Duration{static_cast<std::int64_t>(ns)}; };
+  return {a.pace, a.spread, whole(a.detour_ns), whole(a.detour_spread_ns)};
 }
 std::size_t Scheduler::jobs_in_flight() const noexcept {
   return s_->jobs.size() - s_->free_jobs.size();

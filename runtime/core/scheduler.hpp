@@ -45,7 +45,7 @@ struct Completion {
   std::uint64_t sequence = 0;
   Instant started{}, ended{};
   bool failed = false;
-  double energy_nj = 0;  // of the launch
+  double energy_nj = -1;  // of the launch; negative: not measured, then its time at the mean power of the cost table
   std::span<const JobMetrics> metrics;
 };
 
@@ -53,6 +53,12 @@ struct Completion {
 struct CoreCounters {
   std::uint64_t released = 0, starts = 0, refused_plans = 0, recalls = 0, decisions = 0, slot_waits = 0;
   std::array<std::uint64_t, kVerdicts> verdicts{};
+};
+
+// How measured times of an accelerator's segments differ from the cost table; see CoreConfig::learn_pace.
+struct Correction {
+  double pace = 1, spread = 0;        // measured over expected, and its mean deviation
+  Duration detour{}, detour_spread{}; // what a segment takes beside its execution
 };
 
 // Single-threaded but for make_routes(). Constructing and make_routes() allocate; no other call does. After any
@@ -110,6 +116,7 @@ class Scheduler {
       if (visit(j)) return;
   }
   [[nodiscard]] const CoreCounters& counters() const noexcept;
+  [[nodiscard]] Correction correction(AcceleratorId accelerator) const noexcept;
   [[nodiscard]] std::size_t jobs_in_flight() const noexcept;
   [[nodiscard]] std::uint32_t free_slots(SlotPoolId pool) const noexcept;
 

@@ -91,7 +91,9 @@ struct Accelerator {
   [[nodiscard]] LaneState& lane(Lane l) noexcept { return lanes[static_cast<std::size_t>(l)]; }
   // No hard job is released and unfinished: the last busy period of hard work is over.
   [[nodiscard]] bool hard_idle() const noexcept { return hard_waiting.empty() && lanes[0].count == 0; }
-  void measure(Duration expected, Duration measured) noexcept;
+  Instant learned{};                // when these were last brought up to date
+  void measure(Duration expected, Duration measured, Instant now) noexcept;
+  void forget_idle(Instant now) noexcept;
   void measure_detour(Duration measured) noexcept;
 };
 

@@ -62,7 +62,10 @@ std::vector<Route> Scheduler::State::make_routes(const StreamSpec& spec) const {
     route.subnet = static_cast<std::uint32_t>(i);
     route.accuracy = model.subnets[i].accuracy;
     route.worst_energy_nj = model.subnets[i].worst_energy_nj;
-    if (spec.form >= 0) route.path.push_back(model.forms[static_cast<std::size_t>(spec.form)].variant);
+    if (spec.form >= 0) {
+      route.path.push_back(model.forms[static_cast<std::size_t>(spec.form)].variant);
+      if (route.worst_energy_nj > 0) route.worst_energy_nj += costs.worst_energy(route.path[0]);
+    }
     route.path.insert(route.path.end(), model.subnets[i].path.begin(), model.subnets[i].path.end());
     route.togo_min.assign(route.length() + 1, Duration{});
     route.togo_sum.assign(route.length() + 1, Duration{});

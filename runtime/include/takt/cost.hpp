@@ -1,6 +1,7 @@
 // Predicted segment times: what admission budgets with and policies plan with. Filled at load from profiles.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cmath>
@@ -33,7 +34,9 @@ struct SwitchCost {
   double nj_per_byte = 0;
   [[nodiscard]] Duration time(std::uint64_t bytes) const noexcept {
     if (bytes_per_cycle <= 0 || bytes == 0) return Duration{};
-    return Duration{static_cast<std::int64_t>(std::ceil(static_cast<double>(bytes) / bytes_per_cycle / clock_ghz))};
+    const double exact = static_cast<double>(bytes) / bytes_per_cycle / clock_ghz;
+    const auto whole = static_cast<std::int64_t>(exact);  // rounded up without a call: policies ask this often
+    return Duration{whole + (static_cast<double>(whole) < exact ? 1 : 0)};
   }
 };
 
@@ -57,6 +60,12 @@ class CostTable {
     rows_[a.value * variants_ + v.value][batch_class(batch)] = cost;
   }
   [[nodiscard]] const Effort& effort(AcceleratorId a, VariantId v) const noexcept { return efforts_[a.value * variants_ + v.value]; }
+  // On its most energy-hungry accelerator.
+  [[nodiscard]] double worst_energy(VariantId v) const noexcept {
+    double most = 0;
+    for (std::size_t a = 0; a < accelerators_; ++a) most = std::max(most, effort(AcceleratorId{a}, v).energy_nj);
+    return most;
+  }
   void set_effort(AcceleratorId a, VariantId v, Effort effort) { efforts_[a.value * variants_ + v.value] = effort; }
   [[nodiscard]] std::size_t accelerators() const noexcept { return accelerators_; }
   [[nodiscard]] std::size_t variants() const noexcept { return variants_; }

@@ -11,6 +11,7 @@
 #include "takt/ids.hpp"
 #include "takt/job.hpp"
 #include "takt/plan.hpp"
+#include "takt/report.hpp"
 #include "takt/result.hpp"
 #include "takt/route.hpp"
 #include "takt/time.hpp"
@@ -33,6 +34,14 @@ struct Trail {
   std::uint64_t live_bytes = 0;  // its activation, which a change of accelerator or job reads and writes
 };
 
+// The latest changes of the waiting jobs: change n, counted from 0, was of job ring[n % ring.size()], which came, went or has
+// another rank, route or trail. For stages that keep an order or columns of their own from one question to the next: each
+// remembers how far it has read and begins anew where the ring has gone on without it (policies/support/changes.hpp).
+struct ChangeLog {
+  std::span<const JobId> ring;  // its size is a power of two; empty: nobody counts, everything may have changed
+  std::uint64_t count = 0;
+};
+
 // Waiting firm and soft jobs as parallel arrays of `size` entries, in no particular order.
 struct WaitingJobs {
   std::size_t size = 0;
@@ -43,6 +52,9 @@ struct WaitingJobs {
   const std::uint16_t* segment = nullptr; // segments already done
   const Trail* trail = nullptr;
   const SlotPoolId* holds = nullptr;      // pool of its activation slot, where it must go on; invalid: has none
+  const std::uint32_t* place = nullptr;   // by job id: where it stands in these arrays, kAbsent if it does not wait
+  ChangeLog changes;
+  static constexpr std::uint32_t kAbsent = 0xffffffffu;
 };
 
 struct AcceleratorView {
@@ -136,7 +148,7 @@ struct PolicyLimits {
   std::size_t jobs = 0, streams = 0, accelerators = 0;
 };
 
-// decide() and observe() run on the scheduler thread: no allocation, no lock, no clock, no system call, bounded time.
+// All but prepare() run on the scheduler thread: no allocation, no lock, no clock, no system call, bounded time.
 class Policy {
  public:
   virtual ~Policy() = default;
@@ -144,6 +156,8 @@ class Policy {
   virtual void prepare(const PolicyLimits& limits) { (void)limits; }
   virtual void decide(const Snapshot& snapshot, Plan& plan) noexcept = 0;
   virtual void observe(const Ended& ended) noexcept { (void)ended; }
+  // Its present values for the status: weights, what a tuner is at. Stages have the same.
+  virtual void describe(PolicyReport& report) const noexcept { (void)report; }
 };
 
 // Stages, in the order they are asked. Each sees the effect of those before it.
@@ -152,12 +166,14 @@ class Dropper {
   virtual ~Dropper() = default;
   virtual void prepare(const PolicyLimits& limits) { (void)limits; }  // once, before the first question; may allocate
   virtual void drop(const Snapshot& snapshot, Plan& plan) noexcept = 0;
+  virtual void describe(PolicyReport& report) const noexcept { (void)report; }
 };
 class SubnetSelector {
  public:
   virtual ~SubnetSelector() = default;
   virtual void prepare(const PolicyLimits& limits) { (void)limits; }  // once, before the first question; may allocate
   virtual void select(const Snapshot& snapshot, Plan& plan) noexcept = 0;
+  virtual void describe(PolicyReport& report) const noexcept { (void)report; }
 };
 class Dispatcher {
  public:
@@ -167,6 +183,13 @@ class Dispatcher {
   virtual void dispatch(const Snapshot& snapshot, Plan& plan) noexcept = 0;
   // Whether waiting job i should go before the job that runs on accelerator a now, at its next boundary.
   [[nodiscard]] virtual bool outranks(const Snapshot& snapshot, std::size_t i, std::size_t a) const noexcept = 0;
+  // Whether any should, of those that can run there. Asking each is O(jobs); who keeps them in order need not.
+  [[nodiscard]] virtual bool gives_way(const Snapshot& snapshot, std::size_t a) noexcept {
+    for (std::size_t i = 0; i < snapshot.waiting.size; ++i)
+      if (snapshot.costs->at(AcceleratorId{a}, snapshot.waiting.next[i]).runnable() && outranks(snapshot, i, a)) return true;
+    return false;
+  }
+  virtual void describe(PolicyReport& report) const noexcept { (void)report; }
 };
 
 // What a whole policy is asked for beside its name: "sdrm3:drop+supernet" has the variant "drop+supernet".
