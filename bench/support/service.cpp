@@ -63,22 +63,28 @@ Service::Service(const ServiceOptions& options) {
 }
 
 Service::~Service() {
+  stop();
+  std::error_code ignored;
+  fs::remove_all(folder_, ignored);
+}
+
+void Service::stop() {
+  if (broker_ == 0) return;
   const auto executors = children(broker_);
   ::kill(broker_, SIGTERM);
   ::waitpid(broker_, nullptr, 0);
   for (const pid_t pid : executors) ::kill(pid, SIGKILL);  // only if the broker could not end it
-  std::error_code ignored;
-  fs::remove_all(folder_, ignored);
+  broker_ = 0;
 }
 
 void Service::write_files(const ServiceOptions& options) const {
   for (const NullModel& m : options.models) write_model(folder_, m);
   std::ofstream file(folder_ / "takt.xml");
   file << "<takt><service runtime_directory=\".\" policy=\"" << options.policy << "\"><scheduler core=\""
-       << options.broker_core << "\" priority=\"20\"/></service>"
+       << options.broker_core << "\" priority=\"20\"/>" << (options.trace ? "<status path=\"status.sock\"/><trace file=\"trace.csv\"/>" : "") << "</service>"
        << R"(<listener path="takt.sock" mode="0600" class="hard" memory="1GiB"/>)"
        << R"(<device name="null" driver="null"><accelerator name="null0" cores=")" << options.executor_core
-       << "\"/></device>";
+       << "\" ahead=\"" << options.ahead << "\"/></device>";
   for (const NullModel& m : options.models)
     file << "<model directory=\"" << m.name << R"("><profile accelerator="null0" file=")" << m.name
          << "/profile.xml\"/></model>";

@@ -27,6 +27,8 @@ struct ServiceOptions {
   std::vector<NullModel> models;
   std::string policy = "edf+early_drop+fit";
   int broker_core = 0, executor_core = 0;
+  int ahead = 1;                         // segments posted ahead of the running one
+  bool trace = false;                    // trace.csv in the folder
   bool probe = false;                    // preload libbench-probe.so into both
   std::vector<std::string> environment;  // NAME=value
 };
@@ -40,6 +42,9 @@ class Service {
   Service& operator=(const Service&) = delete;
 
   [[nodiscard]] std::string socket() const { return folder_ / "takt.sock"; }
+  [[nodiscard]] std::filesystem::path folder() const { return folder_; }  // with takt.xml and the trace
+  // Ends it and waits for it; the trace is whole then.
+  void stop();
   [[nodiscard]] pid_t broker() const noexcept { return broker_; }
   [[nodiscard]] pid_t executor() const;
   // Of a probed process; null if it has no page.

@@ -14,7 +14,7 @@ Result<std::unique_ptr<BrokerThread>> BrokerThread::make(const files::Service& s
                                                          std::uint32_t slots, Commands& commands, Events& events, TraceRing* trace) {
   auto loop = live::EventLoop::make();
   if (!loop) return tl::unexpected(loop.error());
-  std::unique_ptr<BrokerThread> t(new BrokerThread(service, board, commands, events, std::move(*loop)));
+  std::unique_ptr<BrokerThread> t(new BrokerThread(service, policy, board, commands, events, std::move(*loop)));
   CoreConfig core;
   core.max_jobs = service.config.max_jobs;
   core.max_streams = service.config.max_streams;
@@ -34,9 +34,9 @@ Result<std::unique_ptr<BrokerThread>> BrokerThread::make(const files::Service& s
   return t;
 }
 
-BrokerThread::BrokerThread(const files::Service& service, wire::JobRecord* board, Commands& commands, Events& events,
+BrokerThread::BrokerThread(const files::Service& service, const Policy& policy, wire::JobRecord* board, Commands& commands, Events& events,
                            live::EventLoop loop)
-    : service_(service), board_(board), commands_(commands), events_(events), loop_(std::move(loop)), sessions_(kMaxSessions),
+    : service_(service), policy_(policy), board_(board), commands_(commands), events_(events), loop_(std::move(loop)), sessions_(kMaxSessions),
       streams_(service.config.max_streams), frames_(service.config.max_jobs), frame_streams_(service.config.max_jobs), accelerators_(service.config.accelerators()) {
   dying_.reserve(kMaxSessions);
 }

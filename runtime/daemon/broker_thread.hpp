@@ -44,7 +44,7 @@ class BrokerThread final : private Port {
   struct Lane { wire::StartProducer start; wire::CompletionConsumer completion; };
   struct Accelerator { ExecutorLink* link = nullptr; std::optional<std::array<std::optional<Lane>, kLanes>> lanes; };
 
-  BrokerThread(const files::Service& service, wire::JobRecord* board, Commands& commands, Events& events, live::EventLoop loop);
+  BrokerThread(const files::Service& service, const Policy& policy, wire::JobRecord* board, Commands& commands, Events& events, live::EventLoop loop);
   void run();
   void take_rights();
   void turn(std::span<const live::Event> events);
@@ -55,6 +55,7 @@ class BrokerThread final : private Port {
   void add_stream(StreamRequest& r, Instant now);
   void close_stream(const Command& c, Instant now);
   void free_pool(const Command& c);
+  void report(SchedulerReport& r);
   void executor_up(ExecutorLink* link, Instant now);
   void executor_down(ExecutorLink* link, Instant now);
   void measure_trees(std::uint32_t session) noexcept;
@@ -95,6 +96,7 @@ class BrokerThread final : private Port {
   void send_event() noexcept { events_.send(); }
 
   const files::Service& service_;
+  const Policy& policy_;
   wire::JobRecord* board_;
   Commands& commands_;
   Events& events_;

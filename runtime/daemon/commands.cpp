@@ -27,6 +27,7 @@ void BrokerThread::command(const Command& c, Instant now) {
       return;
     case Kind::executor_up: executor_up(c.link, now); return;
     case Kind::executor_down: executor_down(c.link, now); return;
+    case Kind::report: report(*c.report); return;
     case Kind::quit: quit_ = true; return;
   }
 }
@@ -117,6 +118,17 @@ void BrokerThread::measure_trees(std::uint32_t session) noexcept {
       ancestor.area_bytes += next->result_bytes;
     }
   }
+}
+
+void BrokerThread::report(SchedulerReport& r) {
+  r.policy = PolicyReport{};
+  policy_.describe(r.policy);
+  r.core = core_->counters();
+  r.in_flight = core_->jobs_in_flight();
+  for (std::size_t a = 0; a < r.accelerators.size(); ++a)
+    r.accelerators[a] = {accelerators_[a].link != nullptr, core_->correction(AcceleratorId{a})};
+  (void)event(Event::Kind::reported, 0);
+  send_event();
 }
 
 void BrokerThread::executor_up(ExecutorLink* link, Instant now) {

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "live/monotonic_clock.hpp"
 #include "live/realtime.hpp"
@@ -18,7 +19,7 @@ namespace takt::daemon {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr std::uint64_t kEvents = 1, kSignals = 2, kTrace = 3, kListeners = 16, kSessions = 1024, kExecutors = 4096;
+constexpr std::uint64_t kEvents = 1, kSignals = 2, kTrace = 3, kStatus = 4, kListeners = 16, kSessions = 1024, kExecutors = 4096;
 constexpr Duration kTraceDelay = 50ms;  // events are printed in batches this far apart
 constexpr Duration kStopLimit = 2s;
 
@@ -56,11 +57,13 @@ tl::expected<std::unique_ptr<Control>, std::string> Control::make(const files::S
 Control::~Control() = default;
 
 tl::expected<void, std::string> Control::set_up(Programs programs) {
-  generation_ = static_cast<std::uint64_t>(to_ns(live::monotonic_now()));
+  started_ = live::monotonic_now();
+  generation_ = static_cast<std::uint64_t>(to_ns(started_));
+  report_.accelerators.resize(service_.config.accelerators());
   sessions_.resize(kMaxSessions);
   stream_names_.resize(service_.config.max_streams);
   signals_ = stop_signals();
-  auto policy = compose_policy(service_.config.policy);
+  auto policy = compose_policy(service_.config.policy, service_.config.policy_settings);
   if (!policy) return tl::unexpected("policy: " + policy.error());
   policy_ = std::move(*policy);
   auto commands = live::Notifier::make(), events = live::Notifier::make(), trace = live::Notifier::make();
@@ -118,6 +121,11 @@ tl::expected<void, std::string> Control::listen() {
     listeners_.push_back(std::move(*listener));
     (void)loop_.add(listeners_.back().fd(), kListeners + listeners_.size() - 1);
   }
+  if (!service_.config.status) return {};
+  auto status = StatusSocket::bind(*service_.config.status);
+  if (!status) return failed("status socket " + service_.config.status->path.string(), status.error());
+  status_.emplace(std::move(*status));
+  (void)loop_.add(status_->fd(), kStatus);
   return {};
 }
 
@@ -158,6 +166,9 @@ void Control::handle(const live::Event& e, Instant now) {
     events();
   } else if (e.token == kSignals) {
     stopping_ = true;
+  } else if (e.token == kStatus) {
+    status_->accept();
+    ask_for_report();
   } else if (e.token == kTrace) {
     drain_at_ = std::min(drain_at_, now + kTraceDelay);
   } else if (e.token >= kSessions) {
@@ -178,6 +189,7 @@ void Control::events() {
       case Kind::stream_closed: stream_closed(*e); break;
       case Kind::link_released: executors_->link_released(e->link); break;
       case Kind::link_corrupt: executors_->link_corrupt(e->link); break;
+      case Kind::reported: tell_status(); break;
     }
     for (live::FileDescriptor& fd : e->descriptors) fd.reset();
     events_->taken();
@@ -192,6 +204,22 @@ void Control::command(const Command& c) {
   commands_->send();
 }
 
+void Control::ask_for_report() {
+  if (!status_->asked() || std::exchange(report_asked_, true)) return;
+  command({.kind = Command::Kind::report, .report = &report_});
+}
+
+void Control::tell_status() {
+  report_asked_ = false;
+  ServiceFacts facts{.running = live::monotonic_now() - started_,
+                     .protocol_errors = broker_->counters().protocol_errors.load(std::memory_order_relaxed),
+                     .trace_events_lost = trace_ ? trace_->lost() : 0,
+                     .degraded = broker_->degraded()};
+  for (const Session& s : sessions_) facts.sessions += s.state == Session::State::active;
+  for (const StreamName& s : stream_names_) facts.streams += s.open;
+  status_->answer(status_json(service_.config, report_, facts));
+}
+
 void Control::drain_trace() {
   drain_at_ = kNever;
   if (!trace_) return;
@@ -199,13 +227,31 @@ void Control::drain_trace() {
   trace_file_.flush();
 }
 
-// time_ns,kind,task,frame,segment,accelerator,subnet; "-" where there is none.
+// time_ns,kind,task,frame,segment,accelerator,subnet; "-" where there is none. A release that has a deadline tells it in an
+// eighth column.
 void Control::print(const TraceEvent& e) {
   const StreamName* stream = e.stream.valid() ? &stream_names_[e.stream.value] : nullptr;
   const bool named = stream != nullptr && e.route.valid() && e.route.value < stream->subnets.size();
   trace_file_ << to_ns(e.at) << ',' << to_string(e.kind) << ',' << (stream != nullptr ? stream->name : "-") << ',' << e.frame << ','
               << e.segment << ',' << (e.accelerator.valid() ? service_.config.accelerator(e.accelerator).config.name : "-") << ','
-              << (named ? service_.models[stream->model.value].subnets[stream->subnets[e.route.value]].name : "-") << '\n';
+              << (named ? service_.models[stream->model.value].subnets[stream->subnets[e.route.value]].name : "-");
+  if (e.kind == TraceKind::release && e.deadline != kNever) trace_file_ << ",deadline_ns=" << to_ns(e.deadline);
+  trace_file_ << '\n';
+}
+
+// A stream was opened or asks for something else from now on: what it asks for, in columns of its own, for replays.
+void Control::print_open(const StreamRequest& r) {
+  if (!trace_) return;
+  drain_trace();  // what happened before it stands before it
+  const StreamSpec& s = r.spec;
+  constexpr std::array kQueues{"keep", "newest-wins", "drop-oldest"};
+  trace_file_ << to_ns(live::monotonic_now()) << ",open," << stream_names_[r.stream.value].name << ",0,0,-,-,model="
+              << service_.models[s.model.value].name << ",form=" << s.form << ",class=" << to_string(s.criticality)
+              << ",late=" << (s.late == LateRule::abort ? "abort" : "finish") << ",queue=" << kQueues[static_cast<std::size_t>(s.queue)]
+              << ",queue_depth=" << s.queue_depth << ",period_ns=" << to_ns(s.period) << ",deadline_ns=" << to_ns(s.relative_deadline)
+              << ",accuracy_floor=" << s.accuracy_floor << ",accuracy_ceiling=" << s.accuracy_ceiling;
+  if (s.parent.valid()) trace_file_ << ",parent=" << stream_names_[s.parent.value].name;
+  trace_file_ << '\n';
 }
 
 }  // namespace takt::daemon

@@ -4,12 +4,14 @@
 #include <array>
 #include <fstream>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "daemon/broker_thread.hpp"
 #include "daemon/executors.hpp"
 #include "daemon/quota.hpp"
+#include "daemon/status.hpp"
 
 namespace takt::daemon {
 
@@ -44,7 +46,9 @@ class Control {
     std::array<Pool, wire::kMaxPools> pools;
   };
   struct StreamName {
-    std::string name;
+    std::string name;              // unlike that of any other open stream
+    std::uint32_t session = 0;
+    bool open = false;
     ModelId model;
     std::vector<std::uint32_t> subnets;
   };
@@ -56,7 +60,10 @@ class Control {
   void handle(const live::Event& e, Instant now);
   void drain_trace();
   void print(const TraceEvent& e);
+  void print_open(const StreamRequest& r);
   void events();
+  void ask_for_report();
+  void tell_status();
 
   // sessions.cpp
   void accept(std::size_t listener);
@@ -75,6 +82,7 @@ class Control {
   void stream_done(StreamRequest* r);
   void close_stream(std::uint32_t session, std::span<const std::byte> bytes);
   void stream_closed(const Event& e);
+  [[nodiscard]] std::string unlike_others(std::string name, std::uint32_t stream) const;
   void fail_request(std::uint32_t session, std::uint64_t request, Code code, const char* text);
   [[nodiscard]] Result<void> charge(Session& s, const Usage& more);
   void refund(Session& s, const Usage& less);
@@ -98,6 +106,10 @@ class Control {
   std::unique_ptr<Executors> executors_;
   std::unique_ptr<BrokerThread> broker_;
   std::vector<live::Listener> listeners_;
+  std::optional<StatusSocket> status_;
+  SchedulerReport report_;
+  bool report_asked_ = false;  // it is lent to the scheduler thread
+  Instant started_{};
   std::vector<Session> sessions_;
   std::vector<StreamName> stream_names_;
   Quota quota_;

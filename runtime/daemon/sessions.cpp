@@ -169,6 +169,7 @@ void Control::gone(std::uint32_t session) {
     s.pools[i] = Pool{};
   }
   refund(s, s.usage);
+  for (StreamName& n : stream_names_) n.open = n.open && n.session != session;
   s = Session{};
 }
 
@@ -332,7 +333,9 @@ void Control::stream_done(StreamRequest* request) {
   const bool refused = r->admission.outcome == Admission::Outcome::refused;
   if (!r->update && refused) refund(s, {.streams = 1});
   const Model& model = service_.models[r->spec.model.value];
-  if (!refused && !r->update) stream_names_[r->stream.value] = {r->name, r->spec.model, r->subnets};
+  if (!refused && !r->update)
+    stream_names_[r->stream.value] = {unlike_others(r->name, r->stream.value), r->session, true, r->spec.model, r->subnets};
+  if (!refused) print_open(*r);
   if (s.state != Session::State::active) return;
   auto m = reply<wire::StreamOpened>(wire::Op::stream_opened, r->request);
   m.stream = r->stream.value;
@@ -355,6 +358,13 @@ void Control::stream_done(StreamRequest* request) {
   send(r->session, m);
 }
 
+// Two applications may open the same preset: the trace tells them apart by the later one's number.
+std::string Control::unlike_others(std::string name, std::uint32_t stream) const {
+  for (std::size_t i = 0; i < stream_names_.size(); ++i)
+    if (i != stream && stream_names_[i].open && stream_names_[i].name == name) return name + '#' + std::to_string(stream);
+  return name;
+}
+
 void Control::close_stream(std::uint32_t session, std::span<const std::byte> bytes) {
   const auto m = wire::decode<wire::CloseStream>(bytes);
   const std::uint64_t request = request_of(bytes);
@@ -366,6 +376,7 @@ void Control::stream_closed(const Event& e) {
   Session& s = sessions_[e.session];
   if (s.state == Session::State::free) return;
   if (!e.failed) refund(s, {.streams = 1});
+  if (!e.failed) stream_names_[e.stream].open = false;
   if (s.state != Session::State::active) return;
   if (e.failed) return fail_request(e.session, e.request, Code::not_found, "no such stream of this session is open");
   send(e.session, reply<wire::Done>(wire::Op::done, e.request));

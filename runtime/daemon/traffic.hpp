@@ -10,7 +10,9 @@
 #include "live/file_descriptor.hpp"
 #include "live/shared_memory.hpp"
 #include "live/unix_socket.hpp"
+#include "core/scheduler.hpp"
 #include "takt/job.hpp"
+#include "takt/report.hpp"
 #include "takt/route.hpp"
 #include "wire/protocol.hpp"
 #include "wire/rings.hpp"
@@ -34,6 +36,18 @@ struct StreamRequest {
   Admission admission;             // the answer
 };
 
+// What only the scheduler thread knows of the service. Lent to it like a StreamRequest.
+struct SchedulerReport {
+  PolicyReport policy;
+  CoreCounters core;
+  std::size_t in_flight = 0;       // jobs
+  struct AcceleratorReport {
+    bool up = false;
+    Correction correction;
+  };
+  std::vector<AcceleratorReport> accelerators;  // sized by the control thread
+};
+
 // The memory of one attached executor. Owned by the control thread; the scheduler thread uses it between executor_up and
 // link_released.
 struct ExecutorLink {
@@ -44,7 +58,7 @@ struct ExecutorLink {
 };
 
 struct Command {
-  enum class Kind : std::uint8_t { session_add, session_close, pool_add, pool_free, stream, stream_close, executor_up, executor_down, quit };
+  enum class Kind : std::uint8_t { session_add, session_close, pool_add, pool_free, stream, stream_close, executor_up, executor_down, report, quit };
   Kind kind = Kind::quit;
   std::uint32_t session = 0;
   std::uint64_t request = 0;
@@ -57,10 +71,11 @@ struct Command {
   std::uint32_t stream = 0;        // stream_close
   StreamRequest* stream_request = nullptr;
   ExecutorLink* link = nullptr;
+  SchedulerReport* report = nullptr;
 };
 
 struct Event {
-  enum class Kind : std::uint8_t { packet, session_gone, pool_unused, stream_done, stream_closed, link_released, link_corrupt };
+  enum class Kind : std::uint8_t { packet, session_gone, pool_unused, stream_done, stream_closed, link_released, link_corrupt, reported };
   Kind kind = Kind::packet;
   std::uint32_t session = 0;
   std::uint64_t request = 0;

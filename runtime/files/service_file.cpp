@@ -70,8 +70,19 @@ std::string policy(Element& e) {
   return text;
 }
 
-unsigned mode(Element& e) {
-  const std::string text = e.text("mode", "0660");
+std::vector<std::string> policy_settings(Element& e) {
+  constexpr std::size_t kMostSettings = 32;
+  std::vector<std::string> all = e.words("policy_settings", kMostSettings, false);
+  for (const std::string& one : all) {
+    const std::size_t equals = one.find('=');
+    if (equals == 0 || equals == std::string::npos || equals + 1 == one.size())
+      e.refuse("policy_settings", "must be words such as window_ms=250, with spaces between");
+  }
+  return all;
+}
+
+unsigned mode(Element& e, const char* standard) {
+  const std::string text = e.text("mode", standard);
   unsigned bits = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), bits, 8);
   const bool whole = error == std::errc{} && end == text.data() + text.size();
@@ -90,11 +101,15 @@ void read_scheduler(Element& e, SchedulerConfig& scheduler) {
 void read_service_element(Element& e, ServiceConfig& config) {
   config.runtime_directory = path(e, "runtime_directory", config.folder, kMaxPath);
   config.policy = policy(e);
+  config.policy_settings = policy_settings(e);
   config.max_jobs = count(e, "max_jobs", 1, 65536, config.max_jobs);
   config.max_streams = count(e, "max_streams", 1, 4096, config.max_streams);
   config.max_batch = count(e, "max_batch", 1, kMaxBatch, config.max_batch);
   config.budget_margin = e.real("budget_margin", 0, 10, config.budget_margin);
   e.at_most_one("scheduler", [&](Element& scheduler) { read_scheduler(scheduler, config.scheduler); });
+  e.at_most_one("status", [&](Element& status) {
+    config.status = StatusConfig{path(status, "path", config.runtime_directory, kMaxSocketPath), mode(status, "0600")};
+  });
   e.at_most_one("trace", [&](Element& trace) {
     config.trace = TraceConfig{path(trace, "file", config.runtime_directory, kMaxPath),
                                count(trace, "events", 1024, 16'777'216, TraceConfig{}.events)};
@@ -121,7 +136,7 @@ void read_listener(Element& e, ServiceConfig& config, std::set<std::string>& pat
   listener.path = path(e, "path", config.runtime_directory, kMaxSocketPath);
   e.unique(paths, "path", listener.path.string());
   listener.group = e.name("group", "");
-  listener.mode = mode(e);
+  listener.mode = mode(e, "0660");
   listener.greatest = e.choice<Criticality>("class", kClasses, Criticality::soft);
   listener.limits = read_limits(e, kMostLimits, listener.limits);
   listener.credits = count(e, "credits", 1, wire::kMaxCredits, wire::kMaxCredits);
@@ -301,6 +316,7 @@ void read_takt(Element& e, ServiceConfig& config) {
   Taken taken;
   std::set<std::string> paths, directories, names;
   e.one("service", [&](Element& service) { read_service_element(service, config); });
+  if (config.status) paths.insert(config.status->path.string());
   e.each("listener", 1, kMaxListeners, [&](Element& listener) { read_listener(listener, config, paths); });
   e.each("device", 1, kMaxDevices, [&](Element& device) { read_device(device, config, taken); });
   e.each("model", 1, kMaxModels, [&](Element& model) { read_model_entry(model, config, directories); });

@@ -31,6 +31,12 @@ struct TraceConfig {
   std::uint32_t events = 65536;  // room of the ring
 };
 
+// A socket that tells every connection what the service is at; see daemon/status.hpp.
+struct StatusConfig {
+  std::filesystem::path path;
+  unsigned mode = 0600;
+};
+
 struct ActivationsConfig {
   std::uint32_t slots = 64;
   std::uint64_t bytes = 0;  // of one slot; 0: the largest activation of the models
@@ -97,9 +103,11 @@ struct ServiceConfig {
   std::filesystem::path folder;  // of the file, complete
   std::filesystem::path runtime_directory;
   std::string policy = "edf";
+  std::vector<std::string> policy_settings;  // "key=value"; which there are is the policy's to say
   std::uint32_t max_jobs = 1024, max_streams = 256, max_batch = 8;
   double budget_margin = 0.1;
   SchedulerConfig scheduler;
+  std::optional<StatusConfig> status;
   std::optional<TraceConfig> trace;
   ActivationsConfig activations;
   std::vector<ListenerConfig> listeners;
@@ -125,13 +133,17 @@ struct ServiceConfig {
 [[nodiscard]] Parsed<std::vector<StreamSpec>> resolve_streams(const ServiceConfig& config,
                                                               std::span<const Model> models);
 
+// The energy of segments is not measured anywhere yet: 1 nJ a nanosecond, as synthetic tasks of scenarios have it. So UXCost
+// and scores of energy compare times on accelerators.
+inline constexpr double kNominalWatts = 1;
+
 struct Service {
   ServiceConfig config;
   std::vector<Model> models;
   CostTable costs;
   std::vector<StreamSpec> presets;  // parallel to config.streams
 };
-// All of the above: what the daemon starts from and what a check of a configuration means.
+// All of the above, and nominal energies in costs and models: what the daemon starts from and what a check of a configuration means.
 [[nodiscard]] Parsed<Service> load_service(const std::filesystem::path& path);
 
 }  // namespace takt::files

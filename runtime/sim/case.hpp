@@ -52,6 +52,9 @@ struct Task {
   double noise = 0;             // segment times are multiplied by 1 + noise * (2u - 1)
   double skip = 0;              // probability that a skippable run is left out
   Criticality criticality = Criticality::soft;
+  std::optional<LateRule> late;        // none: the case's
+  QueueRule queue = QueueRule::keep;
+  std::uint32_t queue_depth = 8;       // of drop-oldest
   double weight = 1;
   double rate = 0;              // releases a second, the parents' probabilities multiplied in
   std::vector<Subnet> subnets;  // as listed

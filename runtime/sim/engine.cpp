@@ -7,6 +7,7 @@
 #include <ostream>
 
 #include "sim/random.hpp"
+#include "sim/replay.hpp"
 #include "sim/world.hpp"
 
 namespace takt::sim {
@@ -36,6 +37,7 @@ class Engine final : public Port, public TraceSink {
         world_(make_world(c, options.ahead)),
         core_(world_.core, world_.models, world_.costs, policy, *this, options.trace != nullptr ? this : nullptr),
         trace_(options.trace),
+        playback_(options.playback),
         accelerators_(c.platform.accelerators.size()),
         isolated_(world_.core.max_jobs),
         accuracies_(c.tasks.size()),
@@ -169,8 +171,9 @@ class Engine final : public Port, public TraceSink {
     const Place& p = world_.places[order.variant.value];
     const Segment& s = case_.tasks[p.task].subnets[p.subnet].segments[p.segment];
     const SegmentCost cost = executed(s, p, frame, a);
+    const Duration alone = playback_ != nullptr ? playback_->time(p.task, frame, p.subnet, p.segment, a, cost.time) : with_noise(cost.time, s, p, frame);
     const SwitchCost& exchange = world_.core.accelerators[a].exchange;
-    const Duration time = with_noise(cost.time, s, p, frame) + exchange.time(order.switch_bytes);
+    const Duration time = alone + exchange.time(order.switch_bytes);
     Accelerator& acc = accelerators_[a];
     Entry& e = acc.queue[acc.count++];
     e = {.sequence = order.sequence,
@@ -200,10 +203,10 @@ class Engine final : public Port, public TraceSink {
     TaskOutcome& task = outcome_.tasks[t];
     const bool whole = a.route.valid() && a.segments == case_.tasks[t].subnets[a.route.value].segments.size();
     if (a.verdict == Verdict::done) ++task.on_time;
-    else if (a.verdict == Verdict::dropped) ++task.dropped;
+    else if (a.verdict == Verdict::dropped || a.verdict == Verdict::superseded) ++task.dropped;
     else if (whole) ++task.late;
     else ++task.aborted;
-    if (!whole || a.verdict == Verdict::dropped) return;
+    if (!whole || a.verdict == Verdict::dropped || a.verdict == Verdict::superseded) return;
     meters_[t].completed(a.end - a.release, isolated_[job.value]);
     accuracies_[t] += case_.tasks[t].subnets[a.route.value].accuracy;
     ++task.subnets[a.route.value].second;
@@ -231,7 +234,8 @@ class Engine final : public Port, public TraceSink {
 
   // A child's trigger, counted as a release: whether it is run or lost.
   [[nodiscard]] bool fires(StreamId child, std::uint32_t frame) noexcept {
-    const bool fired = u(case_.seed, Salt::trigger, child.value, frame) < case_.tasks[child.value].probability;
+    const bool fired = playback_ != nullptr ? playback_->fires(child.value, frame)
+                                            : u(case_.seed, Salt::trigger, child.value, frame) < case_.tasks[child.value].probability;
     outcome_.tasks[child.value].released += fired;
     return fired;
   }
@@ -264,6 +268,7 @@ class Engine final : public Port, public TraceSink {
   const World world_;
   Scheduler core_;
   std::ostream* trace_;
+  const Playback* playback_;
   std::vector<Accelerator> accelerators_;
   std::size_t released_ = 0;  // root releases so far
   Instant now_{}, since_{};

@@ -10,9 +10,12 @@
 
 namespace takt::sim {
 
+class Playback;
+
 struct RunOptions {
   std::uint8_t ahead = 0;         // entries posted ahead of the running one; the semantics of scenarios have none
   std::ostream* trace = nullptr;  // one line an event
+  const Playback* playback = nullptr;  // times and triggers as they were recorded, in place of costs, noise and draws; borrowed
 };
 
 // Runs until every job has ended. Pure: equal arguments, equal outcome and trace. `policy` must be fresh; it is prepared here.

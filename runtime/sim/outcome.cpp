@@ -3,68 +3,23 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
+
+#include "files/json.hpp"
 
 namespace takt::sim {
 namespace {
 
-std::string number(double value) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.17g", value);
-  return text;
-}
-
-// Names are checked when a scenario is read; quotes and control characters cannot occur in them, but a title may be anything.
-std::string quoted(const std::string& text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20) {
-      char code[8];
-      std::snprintf(code, sizeof code, "\\u%04x", static_cast<unsigned>(c));
-      out += code;
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
-}
-
-class Object {
- public:
-  explicit Object(std::string& out) : out_(out) { out_ += '{'; }
-  Object& raw(const char* key, const std::string& value) {
-    if (!first_) out_ += ',';
-    first_ = false;
-    out_ += '"' + std::string(key) + "\":" + value;
-    return *this;
-  }
-  Object& text(const char* key, const std::string& value) { return raw(key, quoted(value)); }
-  Object& real(const char* key, double value) { return raw(key, number(value)); }
-  template <class T>
-  Object& whole(const char* key, T value) {
-    return raw(key, std::to_string(value));
-  }
-  void end() { out_ += '}'; }
-
- private:
-  std::string& out_;
-  bool first_ = true;
-};
+using files::JsonObject;
 
 std::string json_of(const Latencies& l) {
-  std::string out;
-  Object(out).real("mean", l.mean).whole("p50", l.p50).whole("p95", l.p95).whole("p99", l.p99).whole("max", l.max).end();
-  return out;
+  return JsonObject().real("mean", l.mean).whole("p50", l.p50).whole("p95", l.p95).whole("p99", l.p99).whole("max", l.max).end();
 }
 
 std::string json_of(const TaskOutcome& t) {
-  std::string subnets = "{";
-  for (const auto& [name, count] : t.subnets)
-    subnets += (subnets.size() > 1 ? "," : "") + quoted(name) + ':' + std::to_string(count);
-  std::string out;
-  Object(out)
+  JsonObject subnets;
+  for (const auto& [name, count] : t.subnets) subnets.whole(name, count);
+  return JsonObject()
       .text("name", t.name)
       .whole("released", t.released)
       .whole("on_time", t.on_time)
@@ -75,22 +30,17 @@ std::string json_of(const TaskOutcome& t) {
       .real("worst_energy_nj", t.worst_energy_nj)
       .raw("latency_ns", json_of(t.latency))
       .real("accuracy", t.accuracy)
-      .raw("subnets", subnets + '}')
+      .raw("subnets", subnets.end())
       .end();
-  return out;
 }
 
 std::string json_of(const AcceleratorOutcome& a) {
-  std::string out;
-  Object(out).text("name", a.name).whole("busy_ns", a.busy_ns).real("energy_nj", a.energy_nj).whole("switches", a.switches).end();
-  return out;
+  return JsonObject().text("name", a.name).whole("busy_ns", a.busy_ns).real("energy_nj", a.energy_nj).whole("switches", a.switches).end();
 }
 
 template <class T>
 std::string list(const std::vector<T>& all) {
-  std::string out = "[";
-  for (const T& each : all) out += (out.size() > 1 ? ",\n  " : "") + json_of(each);
-  return out + ']';
+  return files::json_list(all, [](const T& each) { return json_of(each); }, ",\n  ");
 }
 
 }  // namespace
@@ -137,10 +87,9 @@ void summarise(Outcome& o, std::vector<TaskMeter>& meters) {
   o.fairness = completed > 0 && fastest > 0 ? slowest / fastest : 1;
 }
 
-std::string to_json(const Outcome& o) {
-  std::string out;
-  Object(out)
-      .text("scenario", o.scenario)
+std::string to_json(const Outcome& o, std::string_view recorded) {
+  JsonObject out;
+  out.text("scenario", o.scenario)
       .text("policy", o.policy)
       .whole("seed", o.seed)
       .whole("duration_ns", o.duration_ns)
@@ -154,9 +103,9 @@ std::string to_json(const Outcome& o) {
       .real("antt", o.antt)
       .real("stp", o.stp)
       .real("fairness", o.fairness)
-      .whole("decisions", o.decisions)
-      .end();
-  return out + '\n';
+      .whole("decisions", o.decisions);
+  if (!recorded.empty()) out.raw("recorded", recorded);
+  return out.end() + '\n';
 }
 
 }  // namespace takt::sim

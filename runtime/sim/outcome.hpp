@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -68,7 +69,7 @@ class TaskMeter {
 // violation 1 / (2 frames)), ANTT, STP, fairness.
 void summarise(Outcome& outcome, std::vector<TaskMeter>& meters);
 
-// One JSON object, doubles as %.17g.
-[[nodiscard]] std::string to_json(const Outcome& outcome);
+// One JSON object, doubles as %.17g. `recorded`, JSON too, is added under that name unless it is empty.
+[[nodiscard]] std::string to_json(const Outcome& outcome, std::string_view recorded = {});
 
 }  // namespace takt::sim

@@ -73,7 +73,9 @@ StreamSpec stream_of(const Case& c, std::size_t t) {
   s.period = task.period;
   s.relative_deadline = task.relative_deadline;
   s.criticality = c.admission ? task.criticality : Criticality::soft;
-  s.late = c.late;
+  s.late = task.late.value_or(c.late);
+  s.queue = task.queue;
+  s.queue_depth = task.queue_depth;
   s.accuracy_ceiling = 2;  // no bound: the file's accuracies are in any unit
   if (task.parent >= 0) s.parent = StreamId{static_cast<std::size_t>(task.parent)};
   return s;

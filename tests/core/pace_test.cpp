@@ -99,6 +99,37 @@ TEST(Pace, IsNotSpoiledByOneWildValue) {
   EXPECT_LT(policy.pace, 1.5);
 }
 
+// The way to a time that is rarely exceeded may not be one value's either.
+TEST(Pace, IsHardlyMoreCautiousAfterOneWildValue) {
+  Catalog catalog;
+  const ModelId model = catalog.chain({ms(1)});
+  Recording policy;
+  VirtualWorld w(catalog, {.core = learning(), .custom = &policy});
+  const StreamId s = w.open(soft(model, Duration{}));
+  run_at(w, s, 1, 20);
+  run_at(w, s, 100, 1);
+  run_at(w, s, 1, 1);
+  EXPECT_LT(policy.caution, 1.3);
+  EXPECT_GT(policy.caution, 1);
+}
+
+// A bad moment, after which everything would be dropped, ends although nothing that is dropped can be measured.
+TEST(Pace, LetsWorkGoOnAfterABadMoment) {
+  Catalog catalog;
+  const ModelId model = catalog.chain({ms(4)});
+  VirtualWorld w(catalog, {.core = learning(), .policy = "edf+drop"});
+  const StreamId s = w.open(soft(model, ms(10))), warm = w.open(soft(model, Duration{}));
+  run_at(w, warm, 8, 30);
+  w.executors().set_time_of([](AcceleratorId, const Entry& e) { return e.expected; });
+  w.release(s);
+  w.run();
+  ASSERT_EQ(w.verdict_of(s, 0), Verdict::dropped);
+  const Instant bad = w.now();
+  for (int i = 1; i <= 100; ++i) w.release_at(bad + ms(10) * i, s);
+  w.run();
+  EXPECT_EQ(w.verdict_of(s, 100), Verdict::done);
+}
+
 TEST(Pace, IgnoresFailedLaunchesAndHardOnes) {
   Catalog catalog;
   const ModelId model = catalog.chain({ms(1)});

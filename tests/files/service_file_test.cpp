@@ -44,6 +44,19 @@ TEST(ServiceFile, ReadsTheServiceAsWritten) {
   EXPECT_EQ(config.activations.bytes, 256u * 1024);
 }
 
+TEST(ServiceFile, ReadsSettingsOfThePolicyAndTheStatusSocket) {
+  const auto config = parse(with(with(sample("service.xml"), "policy=\"edf+drop+fit\"", "policy=\"sdrm3:full\" policy_settings=\" window_ms=250  alpha=0.5\""),
+                                 "<scheduler core=", "<status path=\"status.sock\" mode=\"0640\"/><scheduler core="));
+  ASSERT_TRUE(config) << config.error().to_string();
+  EXPECT_EQ(config->policy_settings, (std::vector<std::string>{"window_ms=250", "alpha=0.5"}));
+  EXPECT_EQ(config->status->path, "/etc/takt/run/status.sock");
+  EXPECT_EQ(config->status->mode, 0640u);
+  EXPECT_FALSE(good().status);
+  expect_change_refused("policy=\"edf+drop+fit\"", "policy=\"sdrm3\" policy_settings=\"alpha\"", "policy_settings", "window_ms=250");
+  expect_change_refused("policy=\"edf+drop+fit\"", "policy=\"sdrm3\" policy_settings=\"=1\"", "policy_settings", "window_ms=250");
+  expect_change_refused("<activations bytes", "<status path=\"\"/><activations bytes", "path", "");
+}
+
 TEST(ServiceFile, CompletesPaths) {
   const ServiceConfig config = good();
   EXPECT_EQ(config.folder, "/etc/takt");

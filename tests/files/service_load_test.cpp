@@ -46,6 +46,22 @@ TEST(LoadService, LetsAModelRunOnlyWhereItHasAProfile) {
   EXPECT_EQ(service->costs.at(AcceleratorId{2u}, numbers).budget, Duration{165us});
 }
 
+TEST(LoadService, AssumesANanojouleANanosecond) {
+  const ServiceFolder folder;
+  const auto service = load_service(folder.put_service(sample("service.xml")));
+  ASSERT_TRUE(service) << service.error().to_string();
+  const Model& model = service->models[1];
+  double worst = 0;
+  for (const VariantId v : model.subnets[0].path) {
+    const double expected = static_cast<double>(to_ns(service->costs.at(AcceleratorId{2u}, v).expected));
+    EXPECT_EQ(service->costs.effort(AcceleratorId{2u}, v).energy_nj, expected);
+    EXPECT_EQ(service->costs.effort(AcceleratorId{0u}, v).energy_nj, 0) << "it cannot run there";
+    worst += expected;
+  }
+  EXPECT_GT(worst, 0);
+  EXPECT_EQ(model.subnets[0].worst_energy_nj, worst);
+}
+
 TEST(LoadService, GivesPresetsTheSmallestFormThatCoversThePicture) {
   const ServiceFolder folder;
   const auto service = load_service(folder.put_service(sample("service.xml")));

@@ -1,11 +1,15 @@
-"""takt-sim as a user meets it: exit codes, messages, equal runs, a sweep that goes on where it stopped."""
+"""takt-sim as a user meets it: exit codes, messages, equal runs, a sweep that goes on where it stopped, a report."""
 
 import json
 import os
 import pathlib
+import re
+import signal
 import subprocess
 import tempfile
+import time
 import unittest
+import xml.etree.ElementTree
 
 TOOL = os.environ["TAKT_SIM"]
 CONFIGS = pathlib.Path(os.environ["TAKT_CONFIGS"])
@@ -77,6 +81,86 @@ class Sweep(unittest.TestCase):
         self.assertEqual(times(first)[:2], times(second)[:2], "finished rows are kept")
         self.assertEqual(len(third), 1 + 8)
         self.assertTrue(set(second) <= set(third))
+
+    def test_varies_scenarios_beside_what_they_are(self):
+        with tempfile.TemporaryDirectory() as folder:
+            csv = pathlib.Path(folder) / "s.csv"
+            done = call("sweep", "--scenario", GAMING, CONFIGS / "scenarios" / "drone_indoor.xml", "--policy", "edf", "bound:fluid", "--system", "2ws2k",
+                        "--family", "chain", "--level", 0.95, "--seed", 1, "--duration", "200ms", "--csv", csv, "--vary", "probability=1")
+            self.assertEqual(done.returncode, 0, done.stderr)
+            rows = [line.split(",") for line in csv.read_text().splitlines()[1:]]
+        self.assertEqual({(r[0], r[4]) for r in rows}, {("VR_Gaming/probability=1", "edf"), ("VR_Gaming/probability=1", "bound:fluid")},
+                         "the other has no triggers")
+        edf, bound = sorted(rows, key=lambda r: r[4] != "edf")
+        self.assertEqual(edf[6], bound[6], "they count the same frames")
+        self.assertLessEqual(int(bound[7]), int(edf[7]))
+
+    def test_refuses_a_variation_that_it_does_not_know(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = call("sweep", "--scenario", GAMING, "--policy", "edf", "--csv", pathlib.Path(folder) / "s.csv", "--vary", "luck=1")
+        self.assertEqual(done.returncode, 2)
+        self.assertIn("luck", done.stderr)
+
+
+class Reproduce(unittest.TestCase):
+    TINY = ("reproduce", "sdrm3", "--quick", "--scenario", GAMING, "--system", "2ws2k", "--duration", "100ms", "--jobs", 2)
+
+    def reproduce(self, out, *more):
+        done = call(*self.TINY, "--out", out, *more)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        return done
+
+    def test_writes_rows_a_report_and_a_page_that_needs_nothing_else(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "r"
+            done = self.reproduce(out)
+            self.assertIn("edf+drop", done.stdout)
+            self.assertGreater(len((out / "cells-100ms.csv").read_text().splitlines()), 80)
+            page = (out / "report.html").read_text()
+            text, summary = (out / "report.md").read_text(), (out / "summary.md").read_text()
+        for heading in ("Against the targets", "Main comparison", "By family and level", "Against each rival", "What was published",
+                        "The strongest sdrm3", "Ablations", "Sensitivity", "The tuner", "By scenario and system"):
+            self.assertIn("## " + heading, text)
+            self.assertIn("<h2>" + heading, page)
+        self.assertIn("## Against the targets", summary)
+        tree = xml.etree.ElementTree.fromstring(re.sub("<!DOCTYPE html>", "", page))
+        self.assertGreater(len(list(tree.iter("{http://www.w3.org/2000/svg}svg"))), 10)
+        self.assertFalse(list(tree.iter("script")))
+        self.assertNotRegex(page, r"(src|href)=|url\(|@import")
+        self.assertNotRegex(page, r"\b(nan|inf)\b")
+
+    def test_runs_nothing_again(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "r"
+            self.reproduce(out)
+            first = (out / "cells-100ms.csv").read_text()
+            self.reproduce(out)
+            self.assertEqual(first, (out / "cells-100ms.csv").read_text(), "wall times included")
+
+    def test_goes_on_after_an_interruption(self):
+        with tempfile.TemporaryDirectory() as folder:
+            out = pathlib.Path(folder) / "r"
+            csv = out / "cells-100ms.csv"
+            whole = subprocess.Popen([TOOL, *map(str, self.TINY), "--out", str(out)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            while whole.poll() is None and not (csv.exists() and csv.read_text().count("\n") > 5):
+                time.sleep(0.001)
+            whole.send_signal(signal.SIGINT)
+            whole.wait()
+            before = {line for line in csv.read_text().splitlines() if line.count(",") == 13}
+            self.reproduce(out)
+            self.assertLessEqual({line for line in before if line[0] != "s"}, set(csv.read_text().splitlines()))
+
+    def test_searches_for_the_strongest_sdrm3(self):
+        with tempfile.TemporaryDirectory() as folder:
+            done = call(*self.TINY, "--search-only", "--out", folder)
+        self.assertEqual(done.returncode, 0, done.stderr)
+        self.assertRegex(done.stdout, r"strongest sdrm3 by violations: sdrm3\S*\nstrongest sdrm3 by UXCost: +sdrm3")
+
+    def test_refuses_what_it_does_not_know(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for wrong in (("--own", "nobody"), ("--system", "abacus"), ("--duration", "soon"), ("--rival", "sdrm3:wings")):
+                done = call(*self.TINY, "--out", folder, *wrong)
+                self.assertEqual(done.returncode, 2, wrong)
 
 
 if __name__ == "__main__":

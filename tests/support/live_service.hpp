@@ -35,12 +35,17 @@ struct NullModel {
   std::vector<int> batches{1, 2, 4};
 };
 
+// Attributes of elements of the configuration.
+struct ServiceAttributes {
+  std::string service = R"(policy="edf+early_drop+fit" max_jobs="256")", scheduler = R"(priority="20" lock_memory="false")", accelerator;
+};
+
 class LiveService {
  public:
   // `extra` goes into the configuration behind the models: stream presets.
   explicit LiveService(std::vector<NullModel> models = {NullModel{}}, int devices = 2, std::string extra = "",
-                       std::string listener = R"(class="hard" memory="64MiB")")
-      : models_(std::move(models)), devices_(devices) {
+                       std::string listener = R"(class="hard" memory="64MiB")", ServiceAttributes attributes = {})
+      : models_(std::move(models)), devices_(devices), attributes_(std::move(attributes)) {
     std::string pattern = std::filesystem::temp_directory_path() / "takt-live-XXXXXX";
     folder_ = ::mkdtemp(pattern.data());
     for (const NullModel& m : models_) write_model(m);
@@ -55,11 +60,15 @@ class LiveService {
   LiveService(const LiveService&) = delete;
   LiveService& operator=(const LiveService&) = delete;
 
-  void start() {
-    const std::string program = std::string(TAKT_BINARY_DIR) + "/bin/taktd", config = folder_ / "takt.xml";
+  void start(const std::vector<std::string>& arguments = {}) {
+    std::vector<std::string> words{std::string(TAKT_BINARY_DIR) + "/bin/taktd", "--config", folder_ / "takt.xml"};
+    words.insert(words.end(), arguments.begin(), arguments.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    argv.push_back(nullptr);
     daemon_ = ::fork();
     if (daemon_ == 0) {
-      ::execl(program.c_str(), program.c_str(), "--config", config.c_str(), static_cast<char*>(nullptr));
+      ::execv(argv[0], argv.data());
       ::_exit(127);
     }
     eventually([&] { return executors_up() >= devices_; });
@@ -127,11 +136,11 @@ class LiveService {
   }
   void write_configuration(const std::string& extra, const std::string& listener) {
     std::ofstream file(folder_ / "takt.xml");
-    file << "<takt><service runtime_directory=\"run\" policy=\"edf+early_drop+fit\" max_jobs=\"256\">"
-         << "<scheduler priority=\"20\" lock_memory=\"false\"/><trace file=\"trace.csv\"/></service>"
+    file << "<takt><service runtime_directory=\"run\" " << attributes_.service << "><scheduler " << attributes_.scheduler
+         << "/><status path=\"status.sock\"/><trace file=\"trace.csv\"/></service>"
          << "<listener path=\"takt.sock\" mode=\"0600\" " << listener << "/>";
     for (int d = 0; d < devices_; ++d)
-      file << "<device name=\"d" << d << "\" driver=\"null\"><accelerator name=\"a" << d << "\" cores=\"" << d << "\"/></device>";
+      file << "<device name=\"d" << d << "\" driver=\"null\"><accelerator name=\"a" << d << "\" cores=\"" << d << "\" " << attributes_.accelerator << "/></device>";
     for (const NullModel& m : models_) {
       file << "<model directory=\"" << m.name << "\">";
       for (int d = 0; d < devices_; ++d) file << "<profile accelerator=\"a" << d << "\" file=\"" << m.name << "/a" << d << ".xml\"/>";
@@ -142,6 +151,7 @@ class LiveService {
 
   std::vector<NullModel> models_;
   int devices_;
+  ServiceAttributes attributes_;
   std::filesystem::path folder_;
   mutable pid_t daemon_ = 0;
 };

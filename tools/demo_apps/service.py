@@ -26,6 +26,7 @@ def configuration(accelerators, model, profiles, runtime_directory, trace, polic
     return (f'<?xml version="1.0" encoding="UTF-8"?>\n<takt>\n'
             f'  <service runtime_directory={quote(str(runtime_directory))} policy={quote(policy)}>\n'
             f'    <scheduler core="{core}" priority="20" lock_memory="true"/>\n'
+            f'    <status path="status.sock"/>\n'
             f'    <trace file={quote(str(trace))} events="262144"/>\n  </service>\n'
             f'  <listener path="takt.sock" class="hard"/>\n{devices}'
             f"  <model directory={quote(str(model))}>\n{costs}  </model>\n</takt>\n")

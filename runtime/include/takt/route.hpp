@@ -14,7 +14,7 @@ namespace takt {
 struct Route {
   std::uint32_t subnet = 0;        // position in Model::subnets
   float accuracy = 0;              // 0..1
-  double worst_energy_nj = 0;      // as the subnet's
+  double worst_energy_nj = 0;      // as the subnet's, with preprocessing
   std::vector<VariantId> path;     // one variant a segment, preprocessing first
   std::vector<Duration> togo_min;  // [k]: sum over segments k.. of the least expected time over accelerators that are up
   std::vector<Duration> togo_sum;  // [k]: sum over segments k.. of the expected times summed over these accelerators

@@ -27,6 +27,7 @@ struct TraceEvent {
   StreamId stream;              // "task" in the text
   std::uint32_t frame = 0;      // the stream's count of releases
   AcceleratorId accelerator;    // none: "-"
+  Instant deadline = kNever;    // of a release
   RouteId route;                // printed as the subnet's name; none: "-"
 };
 
