@@ -1,4 +1,5 @@
-// takt-sim: one scenario with one policy, its result as JSON and its trace; or many of them, as a table.
+// takt-sim: one scenario with one policy, its result as JSON and its trace; many of them, as a table; or the whole comparison
+// with SDRM3, as a report.
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <fstream>
@@ -6,8 +7,10 @@
 
 #include "files/xml.hpp"
 #include "policies/support/compose.hpp"
+#include "reproduce.hpp"
 #include "sim/case.hpp"
 #include "sim/engine.hpp"
+#include "replay.hpp"
 #include "sweep.hpp"
 
 namespace {
@@ -70,39 +73,119 @@ void add_run(CLI::App& app, Options& o) {
   one->add_option("--json", o.json, "write the result to this file, - for the output")->default_str("-")->force_callback();
 }
 
-struct SweepArguments {
-  takt::tool::SweepOptions options;
+// Of commands that run many cells.
+struct ManyArguments {
+  takt::tool::SweepOptions sweep;
   std::string duration = "10s";
 };
 
-CLI::App* add_sweep(CLI::App& app, SweepArguments& arguments) {
-  takt::tool::SweepOptions& o = arguments.options;
+void add_many(CLI::App& command, ManyArguments& arguments) {
+  takt::tool::SweepOptions& o = arguments.sweep;
   o.costs.costs = TAKT_COSTS;
   o.costs.measured = TAKT_MEASURED;
-  o.seeds = {1, 2, 3, 4, 5};
   o.jobs = std::max(1u, std::thread::hardware_concurrency());
+  command.add_option("--duration", arguments.duration, "of each run")->capture_default_str();
+  command.add_option("--jobs", o.jobs, "runs at a time")->capture_default_str();
+  command.add_option("--costs", o.costs.costs, "folder of the cost tables")->capture_default_str();
+}
+
+bool read_duration(ManyArguments& arguments) {
+  const auto duration = takt::files::parse_duration(arguments.duration);
+  if (!duration || *duration <= takt::Duration::zero()) return false;
+  arguments.sweep.duration = *duration;
+  return true;
+}
+constexpr const char* kWrongDuration = "--duration must be a time such as 10s, 500ms";
+
+struct SweepArguments : ManyArguments {
+  takt::tool::Grid grid;
+};
+
+CLI::App* add_sweep(CLI::App& app, SweepArguments& arguments) {
+  takt::tool::Grid& g = arguments.grid;
+  g.seeds = {1, 2, 3, 4, 5};
   CLI::App* many = app.add_subcommand("sweep", "scenarios x systems x loads x policies x seeds, one CSV row each; goes on where it was stopped");
-  many->add_option("--scenario", o.scenarios, "scenario files; their tasks count, their platform does not")->required();
-  many->add_option("--policy", o.policies, "NAME or NAME/key=value/key=value")->required();
-  many->add_option("--system", o.systems, "of the eight; default: all");
-  many->add_option("--family", o.families, "chain, users; default: both")->check(CLI::IsMember({"chain", "users"}));
-  many->add_option("--level", o.levels, "loads; default: four of each family")->check(CLI::PositiveNumber);
-  many->add_option("--seed", o.seeds, "seeds")->capture_default_str();
-  many->add_option("--duration", arguments.duration, "of each run")->capture_default_str();
-  many->add_option("--jobs", o.jobs, "runs at a time")->capture_default_str();
-  many->add_option("--costs", o.costs.costs, "folder of the cost tables")->capture_default_str();
-  many->add_option("--csv", o.csv, "the file that rows go to")->required();
+  add_many(*many, arguments);
+  many->add_option("--scenario", arguments.sweep.scenarios, "scenario files; their tasks count, their platform does not")->required();
+  many->add_option("--policy", g.policies, "NAME or NAME/key=value/key=value")->required();
+  many->add_option("--system", g.systems, "of the eight; default: all");
+  many->add_option("--family", g.families, "chain, users; default: both")->check(CLI::IsMember({"chain", "users"}));
+  many->add_option("--level", g.levels, "loads; default: four of each family")->check(CLI::PositiveNumber);
+  many->add_option("--seed", g.seeds, "seeds")->capture_default_str();
+  many->add_option("--vary", g.variations, "probability=P, noise=X, late=abort|finish, each beside nothing else; default: as the files say");
+  many->add_option("--csv", arguments.sweep.csv, "the file that rows go to")->required();
   return many;
 }
 
 int run_sweep(SweepArguments& arguments) {
-  const auto duration = takt::files::parse_duration(arguments.duration);
-  if (!duration || *duration <= takt::Duration::zero()) return wrong("--duration must be a time such as 10s, 500ms");
-  arguments.options.duration = *duration;
-  const auto rows = takt::tool::sweep(arguments.options);
+  if (!read_duration(arguments)) return wrong(kWrongDuration);
+  arguments.sweep.title = "sweep";
+  const auto rows = takt::tool::sweep(arguments.sweep, {arguments.grid});
   if (!rows) return wrong(rows.error());
   std::fputs(takt::tool::table(*rows).c_str(), stdout);
   return 0;
+}
+
+struct ReproduceArguments : ManyArguments {
+  takt::tool::ReproduceOptions options;
+  std::string what;
+  bool search_only = false;
+};
+
+CLI::App* add_reproduce(CLI::App& app, ReproduceArguments& arguments) {
+  takt::tool::ReproduceOptions& o = arguments.options;
+  CLI::App* all = app.add_subcommand("reproduce", "the comparison with a published scheduler and its rivals, as a report; goes on where it was stopped");
+  add_many(*all, arguments);
+  all->add_option("what", arguments.what, "sdrm3")->required()->check(CLI::IsMember({"sdrm3"}));
+  all->add_option("--out", o.out, "folder of the report")->required();
+  all->add_flag("--quick", o.plan.quick, "one seed, two loads a family, the recorded strongest sdrm3");
+  all->add_flag("--search", o.search, "search for the strongest sdrm3; the default without --quick");
+  all->add_flag("--search-only", arguments.search_only, "nothing but that search");
+  all->add_option("--scenario", arguments.sweep.scenarios, "scenario files; default: the five of SDRM3");
+  all->add_option("--system", o.plan.systems, "of the eight; default: all");
+  all->add_option("--seed", o.plan.seeds, "default: 1 to 5; quick: 1");
+  all->add_option("--own", o.plan.own, "the policy that is compared with the others")->capture_default_str();
+  all->add_option("--rival", o.plan.rivals, "more policies to compare it with");
+  return all;
+}
+
+int run_reproduce(ReproduceArguments& arguments) {
+  if (!read_duration(arguments)) return wrong(kWrongDuration);
+  takt::tool::ReproduceOptions& o = arguments.options;
+  o.sweep = arguments.sweep;
+  o.search |= !o.plan.quick;
+  o.report = !arguments.search_only;
+  if (o.sweep.scenarios.empty())
+    for (const char* name : {"vr_gaming", "ar_call", "drone_outdoor", "drone_indoor", "ar_social"})
+      o.sweep.scenarios.push_back(std::string(TAKT_SCENARIOS "/") + name + ".xml");
+  const auto done = takt::tool::reproduce_sdrm3(o);
+  if (!done) return wrong(done.error());
+  std::fputs(done->c_str(), stdout);
+  return 0;
+}
+
+struct ReplayArguments {
+  takt::tool::ReplayOptions options;
+  std::string json = "-";
+};
+
+CLI::App* add_replay(CLI::App& app, ReplayArguments& arguments) {
+  takt::tool::ReplayOptions& o = arguments.options;
+  CLI::App* again = app.add_subcommand("replay", "a trace that taktd wrote, through any policy: what it would have done");
+  again->add_option("--recorded", o.recorded, "the trace")->required();
+  again->add_option("--config", o.configuration, "the takt.xml it was recorded with: accelerators, models, profiles")->required();
+  again->add_option("--policy", o.policy, "such as edf, edf+drop, sdrm3:full")->required();
+  again->add_option("--set", o.settings, "key=value for the policy; may be repeated");
+  again->add_option("--ahead", o.ahead, "segments posted ahead of the running one; default: the configuration's most")->check(CLI::Range(0, 3));
+  again->add_option("--trace", o.trace, "write one line an event of the replay to this file");
+  again->add_option("--json", arguments.json, "write the result to this file, - for the output")->capture_default_str();
+  return again;
+}
+
+int run_replay(const ReplayArguments& arguments) {
+  const auto json = takt::tool::replay(arguments.options);
+  if (!json) return wrong(json.error());
+  return write(arguments.json, *json) ? 0 : wrong("--json: cannot write " + arguments.json);
 }
 
 }  // namespace
@@ -114,10 +197,16 @@ int main(int argc, char** argv) {
   add_run(app, o);
   SweepArguments sweep;
   const CLI::App* many = add_sweep(app, sweep);
+  ReproduceArguments reproduce;
+  const CLI::App* all = add_reproduce(app, reproduce);
+  ReplayArguments replay;
+  const CLI::App* again = add_replay(app, replay);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {
     return app.exit(e) == 0 ? 0 : kWrong;
   }
-  return many->parsed() ? run_sweep(sweep) : run(o);
+  if (many->parsed()) return run_sweep(sweep);
+  if (again->parsed()) return run_replay(replay);
+  return all->parsed() ? run_reproduce(reproduce) : run(o);
 }
