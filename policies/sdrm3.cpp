@@ -37,13 +37,14 @@ struct Switches {
   bool columns = true;
   bool drop_any = false;
   double window_ms = 500;
+  takt::SearchRule search;
 };
 
 constexpr std::uint32_t kDropsAllowed = 2;  // of a stream's last ten frames
 
 class Sdrm3 final : public takt::Policy {
  public:
-  explicit Sdrm3(const Switches& switches) : s_(switches), search_(switches.weights) {}
+  explicit Sdrm3(const Switches& switches) : s_(switches), search_(switches.weights, switches.search) {}
 
   void prepare(const takt::PolicyLimits& limits) override {
     window_.prepare(limits.streams);
@@ -210,6 +211,9 @@ tl::expected<std::unique_ptr<takt::Policy>, std::string> make(const takt::Policy
   set.flag("columns", s.columns);
   set.flag("drop_any", s.drop_any);
   set.number("window_ms", s.window_ms, 1, 1e6);
+  set.number("radius", s.search.first_radius, 0.05, 2);
+  set.number("margin", s.search.margin, 0, 1);
+  set.flag("remeasure", s.search.remeasure);
   if (const std::string wrong = set.error(); !wrong.empty()) return tl::unexpected("sdrm3: " + wrong);
   return std::make_unique<Sdrm3>(s);
 }

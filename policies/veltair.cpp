@@ -82,23 +82,14 @@ class VeltairDispatcher final : public takt::Dispatcher {
     return continues_on(s, i) < s.accelerators.size() ? INT64_MIN : takt::to_ns(s.waiting.rank[i].deadline);
   }
 
-  // Sizes: mean over streams of the speed relative to the accelerator that is fastest for the stream.
   void measure(const Snapshot& s) noexcept {
-    sizes_.assign(sizes_.size(), 0);
-    double streams = 0;
+    totals_.speeds(sizes_);
     shortest_deadline_ = takt::kForever;
     for (std::size_t t = 0; t < s.streams.size(); ++t) {
       if (!totals_.known(t)) continue;
       const Duration deadline = s.streams[t].spec->relative_deadline;
       if (deadline > Duration::zero()) shortest_deadline_ = std::min(shortest_deadline_, deadline);
-      Duration least = takt::kForever;
-      for (std::size_t a = 0; a < sizes_.size(); ++a) least = std::min(least, totals_.total(t, a));
-      if (least == takt::kForever) continue;
-      ++streams;
-      for (std::size_t a = 0; a < sizes_.size(); ++a)
-        if (totals_.total(t, a) != takt::kForever) sizes_[a] += real(least) / real(totals_.total(t, a));
     }
-    for (double& size : sizes_) size = size > 0 ? size / streams : 1;
   }
 
   [[nodiscard]] Duration longest_block(const Snapshot& s) const noexcept {

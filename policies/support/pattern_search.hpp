@@ -12,13 +12,21 @@ struct Weights {
   friend bool operator==(const Weights&, const Weights&) = default;
 };
 
+// How it searches. The defaults are those of the semantics of scenarios; the others hold against windows that are noisy.
+struct SearchRule {
+  double first_radius = 0.5;
+  double margin = 0;     // share of the best point's cost that a probe must be under it to be better
+  bool remeasure = false;  // measure the best point again after every step; its cost is the mean of its windows
+};
+
 // Least cost wins. Probes go +alpha, -alpha, +beta, -beta from the best point, in turn; after four failures the radius is
-// halved; under kLeastRadius the best point stays. The best point itself is not measured again.
+// halved; under kLeastRadius the best point stays.
 class PatternSearch {
  public:
-  static constexpr double kFirstRadius = 0.5, kLeastRadius = 0.05, kLeast = 0, kMost = 2;
+  static constexpr double kLeastRadius = 0.05, kLeast = 0, kMost = 2;
 
-  explicit PatternSearch(Weights first = {}) : best_(first), probe_(first) {}
+  explicit PatternSearch(Weights first = {}, const SearchRule& rule = {})
+      : rule_(rule), best_(first), probe_(first), radius_(rule.first_radius) {}
 
   // The point to use now.
   [[nodiscard]] const Weights& point() const noexcept { return probe_; }
@@ -31,26 +39,28 @@ class PatternSearch {
   // The workload is another one: searches again from the best point, which is measured first. Steps go on counting.
   void restart() noexcept {
     probe_ = best_;
-    radius_ = kFirstRadius;
-    direction_ = failures_ = 0;
-    started_ = settled_ = false;
+    radius_ = rule_.first_radius;
+    direction_ = failures_ = best_windows_ = 0;
+    settled_ = false;
   }
 
   // What point() cost in the window that has ended.
   void measured(double cost) noexcept {
     if (settled_) return;
-    if (!started_) {
-      started_ = true;
-      best_cost_ = cost;
-    } else if (cost < best_cost_) {
+    const unsigned before = steps_;
+    if (probe_ == best_) {
+      best_cost_ += (cost - best_cost_) / ++best_windows_;
+    } else if (cost < best_cost_ * (1 - rule_.margin)) {
       best_ = probe_;
       best_cost_ = cost;
+      best_windows_ = 1;
       failures_ = 0;
       ++steps_;
     } else {
       fail();
     }
-    next_probe();
+    if (!(rule_.remeasure && steps_ != before && !settled_)) return next_probe();
+    probe_ = best_;
   }
 
  private:
@@ -74,10 +84,11 @@ class PatternSearch {
     probe_ = best_;
   }
 
+  SearchRule rule_;
   Weights best_, probe_;
-  double best_cost_ = 0, radius_ = kFirstRadius;
-  unsigned direction_ = 0, failures_ = 0, steps_ = 0;
-  bool started_ = false, settled_ = false;
+  double best_cost_ = 0, radius_;
+  unsigned direction_ = 0, failures_ = 0, steps_ = 0, best_windows_ = 0;
+  bool settled_ = false;
 };
 
 }  // namespace takt

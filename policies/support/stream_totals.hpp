@@ -1,7 +1,9 @@
 // What each stream's first subnet takes on each accelerator alone: for policies that weigh accelerators as a whole.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 #include "takt/policy.hpp"
@@ -43,6 +45,20 @@ class StreamTotals {
   // kForever: some segment cannot run there, or the accelerator is down.
   [[nodiscard]] Duration total(std::size_t stream, std::size_t a) const noexcept {
     return up_[a] != 0 ? totals_[stream * up_.size() + a] : kForever;
+  }
+  // By accelerator: its mean speed over the streams, relative to the accelerator that is fastest for the stream.
+  void speeds(std::span<double> out) const noexcept {
+    std::fill(out.begin(), out.end(), 0.0);
+    double streams = 0;
+    for (std::size_t t = 0; t < seen_.size(); ++t) {
+      Duration least = kForever;
+      for (std::size_t a = 0; a < out.size(); ++a) least = known(t) ? std::min(least, total(t, a)) : least;
+      if (least == kForever) continue;
+      ++streams;
+      for (std::size_t a = 0; a < out.size(); ++a)
+        if (total(t, a) != kForever) out[a] += static_cast<double>(least.count()) / static_cast<double>(total(t, a).count());
+    }
+    for (double& speed : out) speed = speed > 0 ? speed / streams : 1;
   }
 
  private:

@@ -92,6 +92,9 @@ void Scheduler::State::view(Instant now, bool first) noexcept {
     if (lane.count == 0) continue;
     const Job& j = job(lane.queue[0].jobs[0]);
     v.running_togo = route_of(j).togo_min[j.segment];
+    v.running = lane.queue[0].jobs[0];
+    v.running_segment = j.segment;
+    if (j.segment + 1u < route_of(j).length()) v.running_bytes = live_bytes[route_of(j).path[j.segment].value];
     if (acc.spec.ahead == 0) continue;
     v.continues = j.segment + 1u < route_of(j).length();
     if (!v.continues) continue;
@@ -114,6 +117,7 @@ void Scheduler::State::view(Instant now, bool first) noexcept {
   snapshot.accelerators = accelerator_views;
   snapshot.streams = stream_views;
   snapshot.costs = &costs;
+  snapshot.live_bytes = live_bytes.data();
   snapshot.max_batch = config.max_batch;
 }
 

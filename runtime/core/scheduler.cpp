@@ -34,13 +34,16 @@ Scheduler::State::State(CoreConfig c, std::span<const Model> m, const CostTable&
   for (std::size_t i = 0; i < pools.size(); ++i)
     for (std::uint32_t s = config.slot_pools[i]; s-- > 0;) pools[i].free.push_back(s);
   loads.reserve(streams.size());
-  std::size_t variants = 0;
-  for (const Model& model : models) variants = std::max(variants, model.first_variant.value + model.variants.size());
+  std::size_t variants = 0, segments = 0;
+  for (const Model& model : models) {
+    variants = std::max(variants, model.first_variant.value + model.variants.size());
+    for (const Subnet& subnet : model.subnets) segments = std::max(segments, subnet.path.size() + model.has_preprocessing());
+  }
   live_bytes.resize(variants);
   for (const Model& model : models)
     for (std::size_t v = 0; v < model.variants.size(); ++v)
       live_bytes[model.first_variant.value + v] = model.variants[v].activation_bytes;
-  policy.prepare({.jobs = config.max_jobs, .streams = config.max_streams, .accelerators = accelerators.size()});
+  policy.prepare({.jobs = config.max_jobs, .streams = config.max_streams, .accelerators = accelerators.size(), .segments = segments});
 }
 
 void Scheduler::State::trace(TraceKind kind, Instant at, const Job* j, AcceleratorId a, std::uint16_t batch,

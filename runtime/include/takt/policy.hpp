@@ -70,6 +70,9 @@ struct AcceleratorView {
   JobId latest;                       // the job it worked on last, while that is unfinished
   std::uint64_t latest_bytes = 0;     // that job's activation
   SwitchCost exchange;                // of activations here
+  JobId running;                      // the job that runs; invalid: none
+  std::uint16_t running_segment = 0;  // of it
+  std::uint64_t running_bytes = 0;    // its activation after that segment, 0 after its last
   bool continues = false;             // the running job has further segments, which will be (or are) posted ahead
   Rank continuing{};                  // that job after the running segment
 };
@@ -91,6 +94,7 @@ class Snapshot {
   std::span<const AcceleratorView> accelerators;
   std::span<const StreamView> streams;
   const CostTable* costs = nullptr;
+  const std::uint64_t* live_bytes = nullptr;  // by variant: activation after it
   std::uint32_t max_batch = 1;        // most jobs of one launch
   double pace = 1;                    // the least of accelerators that are up
   Duration detour{};                  // of a segment: wake-ups and rings on top of its execution; 0 in virtual time
@@ -146,6 +150,7 @@ struct Ended {
 // How much there can be, for policies that keep something of each.
 struct PolicyLimits {
   std::size_t jobs = 0, streams = 0, accelerators = 0;
+  std::size_t segments = 0;  // of the longest route, preprocessing included
 };
 
 // All but prepare() run on the scheduler thread: no allocation, no lock, no clock, no system call, bounded time.
