@@ -12,10 +12,10 @@ struct Weights {
   friend bool operator==(const Weights&, const Weights&) = default;
 };
 
-// How it searches. The defaults are those of the semantics of scenarios; the others hold against windows that are noisy.
+// How it searches; the defaults are those of the scenarios' semantics. A wider first radius sees past a hump, measuring again
+// forgets a lucky window.
 struct SearchRule {
   double first_radius = 0.5;
-  double margin = 0;     // share of the best point's cost that a probe must be under it to be better
   bool remeasure = false;  // measure the best point again after every step; its cost is the mean of its windows
 };
 
@@ -49,8 +49,9 @@ class PatternSearch {
     if (settled_) return;
     const unsigned before = steps_;
     if (probe_ == best_) {
-      best_cost_ += (cost - best_cost_) / ++best_windows_;
-    } else if (cost < best_cost_ * (1 - rule_.margin)) {
+      best_cost_ = best_windows_ == 0 ? cost : best_cost_ + (cost - best_cost_) / (best_windows_ + 1);
+      ++best_windows_;
+    } else if (cost < best_cost_) {
       best_ = probe_;
       best_cost_ = cost;
       best_windows_ = 1;
@@ -59,8 +60,8 @@ class PatternSearch {
     } else {
       fail();
     }
-    if (!(rule_.remeasure && steps_ != before && !settled_)) return next_probe();
-    probe_ = best_;
+    next_probe();
+    if (rule_.remeasure && steps_ != before) probe_ = best_;  // the probe it was to be comes after it
   }
 
  private:

@@ -163,5 +163,37 @@ class Reproduce(unittest.TestCase):
                 self.assertEqual(done.returncode, 2, wrong)
 
 
+class Tuner(unittest.TestCase):
+    def tuner(self, csv, *more):
+        return call("tuner", "--scenario", GAMING, CONFIGS / "scenarios" / "drone_indoor.xml", "--duration", "50ms", "--seed", 1, "--tuner-seed", 2,
+                    "--tuner", "sdrm3:full/window_ms=20", "--windows", 12, "--jobs", 2, "--csv", csv, *more)
+
+    def test_holds_cold_and_warm_runs_against_a_grid_of_81_points(self):
+        with tempfile.TemporaryDirectory() as folder:
+            csv, out = pathlib.Path(folder) / "t.csv", pathlib.Path(folder) / "t.txt"
+            done = self.tuner(csv, "--out", out)
+            self.assertEqual(done.returncode, 0, done.stderr)
+            self.assertIn("VR_Gaming", done.stderr, "progress")
+            rows, text = csv.read_text(), out.read_text()
+            again = self.tuner(csv)
+            self.assertEqual(again.stdout, text)
+            self.assertEqual(csv.read_text(), rows, "nothing runs again, wall times included")
+        for scenario in ("VR_Gaming", "Drone_Indoor"):
+            fixed = {line.split(",")[4] for line in rows.splitlines() if line.startswith(scenario)}
+            grid = {f"sdrm3:drop+supernet/alpha={a / 4:g}/beta={b / 4:g}" for a in range(9) for b in range(9)}
+            self.assertLessEqual(grid, fixed)
+            for start in ("cold", "warm"):
+                self.assertRegex(text, rf"{scenario} +{start} +[01] of  1 +[0-5-] ")
+        self.assertRegex(text, r"cold: within five steps in most runs in [012], in every run in [012] of 2 scenarios")
+
+    def test_refuses_what_it_does_not_know(self):
+        with tempfile.TemporaryDirectory() as folder:
+            for wrong, said in ((("--system", "abacus"), "abacus"), (("--tuner", "sdrm3:wings"), "wings"), (("--tuner", "edf"), "alpha"),
+                                (("--tuner", "sdrm3"), "not a tuner")):
+                done = self.tuner(pathlib.Path(folder) / "t.csv", *wrong)
+                self.assertEqual(done.returncode, 2, wrong)
+                self.assertIn(said, done.stderr)
+
+
 if __name__ == "__main__":
     unittest.main()

@@ -12,6 +12,7 @@
 #include "sim/engine.hpp"
 #include "replay.hpp"
 #include "sweep.hpp"
+#include "tuner_study.hpp"
 
 namespace {
 
@@ -149,19 +150,57 @@ CLI::App* add_reproduce(CLI::App& app, ReproduceArguments& arguments) {
   return all;
 }
 
+// The five of SDRM3 where none are named.
+void name_scenarios(takt::tool::SweepOptions& o) {
+  if (!o.scenarios.empty()) return;
+  for (const char* name : {"vr_gaming", "ar_call", "drone_outdoor", "drone_indoor", "ar_social"})
+    o.scenarios.push_back(std::string(TAKT_SCENARIOS "/") + name + ".xml");
+}
+
 int run_reproduce(ReproduceArguments& arguments) {
   if (!read_duration(arguments)) return wrong(kWrongDuration);
   takt::tool::ReproduceOptions& o = arguments.options;
   o.sweep = arguments.sweep;
   o.search |= !o.plan.quick;
   o.report = !arguments.search_only;
-  if (o.sweep.scenarios.empty())
-    for (const char* name : {"vr_gaming", "ar_call", "drone_outdoor", "drone_indoor", "ar_social"})
-      o.sweep.scenarios.push_back(std::string(TAKT_SCENARIOS "/") + name + ".xml");
+  name_scenarios(o.sweep);
   const auto done = takt::tool::reproduce_sdrm3(o);
   if (!done) return wrong(done.error());
   std::fputs(done->c_str(), stdout);
   return 0;
+}
+
+struct TunerArguments : ManyArguments {
+  takt::tool::TunerStudyOptions options;
+  std::string out = "-";
+};
+
+CLI::App* add_tuner(CLI::App& app, TunerArguments& arguments) {
+  takt::tool::TunerStudyOptions& o = arguments.options;
+  arguments.duration = "60s";
+  o.tuners = {"sdrm3:full"};
+  CLI::App* study = app.add_subcommand("tuner", "how soon sdrm3's tuner finds good weights after a change of scenario, against a grid of fixed ones; goes on where it was stopped");
+  add_many(*study, arguments);
+  study->add_option("--tuner", o.tuners, "NAME or NAME/key=value/key=value")->capture_default_str();
+  study->add_option("--scenario", arguments.sweep.scenarios, "scenario files; default: the five of SDRM3");
+  study->add_option("--system", o.system, "of the eight")->capture_default_str();
+  study->add_option("--family", o.family, "of the load")->check(CLI::IsMember({"chain", "users"}))->capture_default_str();
+  study->add_option("--level", o.level, "the load")->check(CLI::PositiveNumber)->capture_default_str();
+  study->add_option("--seed", o.seeds, "of runs with fixed weights")->capture_default_str();
+  study->add_option("--tuner-seed", o.tuner_seeds, "of runs that tune")->capture_default_str();
+  study->add_option("--windows", o.windows, "that a tuner gets")->check(CLI::Range(1, 1'000'000))->capture_default_str();
+  study->add_option("--csv", arguments.sweep.csv, "the file that rows of runs with fixed weights go to")->required();
+  study->add_option("--out", arguments.out, "write the tables to this file, - for the output")->capture_default_str();
+  return study;
+}
+
+int run_tuner(TunerArguments& arguments) {
+  if (!read_duration(arguments)) return wrong(kWrongDuration);
+  arguments.options.sweep = arguments.sweep;
+  name_scenarios(arguments.options.sweep);
+  const auto text = takt::tool::study_tuner(arguments.options);
+  if (!text) return wrong(text.error());
+  return write(arguments.out, *text) ? 0 : wrong("--out: cannot write " + arguments.out);
 }
 
 struct ReplayArguments {
@@ -199,6 +238,8 @@ int main(int argc, char** argv) {
   const CLI::App* many = add_sweep(app, sweep);
   ReproduceArguments reproduce;
   const CLI::App* all = add_reproduce(app, reproduce);
+  TunerArguments tuner;
+  const CLI::App* study = add_tuner(app, tuner);
   ReplayArguments replay;
   const CLI::App* again = add_replay(app, replay);
   try {
@@ -207,6 +248,7 @@ int main(int argc, char** argv) {
     return app.exit(e) == 0 ? 0 : kWrong;
   }
   if (many->parsed()) return run_sweep(sweep);
+  if (study->parsed()) return run_tuner(tuner);
   if (again->parsed()) return run_replay(replay);
   return all->parsed() ? run_reproduce(reproduce) : run(o);
 }

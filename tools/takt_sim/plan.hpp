@@ -11,7 +11,7 @@
 namespace takt::tool {
 
 // The policy that is compared with the rivals.
-inline constexpr std::string_view kOwn = "reserve+drop";
+inline constexpr std::string_view kOwn = "takt";
 
 // The strongest sdrm3, by violations and by UXCost, as `takt-sim reproduce sdrm3 --search-only --duration 2s --out DIR`
 // found them.

@@ -124,13 +124,6 @@ Figure weights_figure(const std::vector<TunerPath>& paths, const std::string& sc
                            {.title = "beta", .ticks = {0, 0.5, 1, 1.5, 2}}, 280)};
 }
 
-// The window after which the tuner has made so many steps; 0: it has not.
-std::size_t window_of_step(const TunerPath& p, double steps) {
-  for (std::size_t w = 0; w < p.windows.size(); ++w)
-    if (p.windows[w].steps >= steps) return w + 1;
-  return 0;
-}
-
 }  // namespace
 
 Section search_section(const Evidence& e) {

@@ -13,6 +13,7 @@ namespace {
 
 constexpr std::uint64_t kSeed = 1;
 constexpr double kLevel = 1.0;
+constexpr const char* kPolicy = "sdrm3:full";
 
 double item(const PolicyReport& report, std::string_view name) {
   for (const PolicyReport::Item& i : report.items())
@@ -41,10 +42,10 @@ class Watched final : public Policy {
     look(now);
     if (item(now, "windows") != item(before_, "windows")) {
       // The window that has closed ran with the weights of before.
-      path_.windows.push_back(
-          {item(before_, "alpha"), item(before_, "beta"), item(now, "last_window_cost"), item(now, "steps")});
       path_.best_alpha = item(now, "best_alpha");
       path_.best_beta = item(now, "best_beta");
+      path_.windows.push_back({item(before_, "alpha"), item(before_, "beta"), item(now, "last_window_cost"),
+                               item(now, "steps"), path_.best_alpha, path_.best_beta});
       path_.best_cost = item(now, "best_cost");
     }
     before_ = now;
@@ -54,17 +55,28 @@ class Watched final : public Policy {
   PolicyReport before_;
 };
 
-tl::expected<TunerPath, std::string> follow(const sim::Case& scenario, double alpha, double beta) {
-  const std::vector<std::string> weights{"alpha=" + text_of(alpha), "beta=" + text_of(beta)};
-  auto policy = compose_policy("sdrm3:full", weights);
-  if (!policy) return tl::unexpected(policy.error());
-  TunerPath path{.scenario = scenario.name};
-  Watched watched(std::move(*policy), path);
-  (void)sim::simulate(scenario, watched, "sdrm3:full");
-  return path;
+}  // namespace
+
+std::size_t window_of_step(const TunerPath& path, double steps) {
+  for (std::size_t w = 0; w < path.windows.size(); ++w)
+    if (path.windows[w].steps >= steps) return w + 1;
+  return 0;
 }
 
-}  // namespace
+tl::expected<TunerPath, std::string> follow_tuner(const sim::Case& scenario, const std::string& policy, double alpha,
+                                                  double beta) {
+  std::vector<std::string> settings = split(policy, '/');
+  const std::string name = settings.empty() ? "" : settings[0];
+  if (!settings.empty()) settings.erase(settings.begin());
+  settings.push_back("alpha=" + text_of(alpha));
+  settings.push_back("beta=" + text_of(beta));
+  auto inner = compose_policy(name, settings);
+  if (!inner) return tl::unexpected(inner.error());
+  TunerPath path{.scenario = scenario.name};
+  Watched watched(std::move(*inner), path);
+  (void)sim::simulate(scenario, watched, policy);
+  return path;
+}
 
 tl::expected<std::vector<TunerPath>, std::string> follow_tuner(const SweepOptions& o, const std::string& system,
                                                                Duration duration) {
@@ -81,12 +93,12 @@ tl::expected<std::vector<TunerPath>, std::string> follow_tuner(const SweepOption
       const auto scenario = sim::make_case(*base, s, {sim::Family::users, kLevel}, options, tables);
       if (!scenario) return tl::unexpected(scenario.error().to_string());
       const TunerPath before = paths.empty() ? TunerPath{} : paths.back();  // the warm one, which comes last
-      auto cold = follow(*scenario, 1, 1);
+      auto cold = follow_tuner(*scenario, kPolicy, 1, 1);
       if (!cold) return tl::unexpected(cold.error());
       const bool first = paths.empty();
       paths.push_back(std::move(*cold));
       if (first) continue;
-      auto warm = follow(*scenario, before.best_alpha, before.best_beta);
+      auto warm = follow_tuner(*scenario, kPolicy, before.best_alpha, before.best_beta);
       if (!warm) return tl::unexpected(warm.error());
       warm->warm = true;
       paths.push_back(std::move(*warm));
