@@ -15,7 +15,7 @@ import xml.etree.ElementTree as xml
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SCENARIOS = ["vr_gaming", "ar_call", "drone_outdoor", "drone_indoor", "ar_social"]
-POLICIES = ["reserve+drop", "edf+drop", "sdrm3:full"]
+POLICIES = ["reserve+drop", "edf+drop", "sdrm3:full", "takt"]
 
 
 def run(program, scenario, policy, seed, ahead, duration):

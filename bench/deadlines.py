@@ -39,8 +39,8 @@ RIVALS = [
     System("FIFO, rejects what cannot end", "fcfs+drop", "finish"),
     System("EDF", "edf", "abort"),
 ]
-P9_OURS = ["edf+drop", "reserve+drop"]
-P11_OURS = ["edf+drop+fit", "reserve+drop+fit", "sdrm3:drop+supernet"]
+P9_OURS = ["edf+drop", "reserve+drop", "takt"]
+P11_OURS = ["edf+drop+fit", "reserve+drop+fit", "sdrm3:drop+supernet", "takt"]
 UNITS = {"ns": 1, "us": 1e3, "ms": 1e6, "s": 1e9}
 
 

@@ -16,6 +16,7 @@
 #include "support/decision_world.hpp"
 #include "support/machine.hpp"
 #include "support/statistics.hpp"
+#include "support/timetable_turns.hpp"
 
 namespace takt::bench {
 namespace {
@@ -23,7 +24,7 @@ namespace {
 struct Options {
   std::vector<std::string> policies = {"fcfs", "edf", "llf", "sjf", "sdrm3", "reserve"};
   std::vector<std::string> ordered = {"fcfs", "edf", "llf", "sjf"};
-  int rounds = 9, decisions = 2000;
+  int rounds = 9, decisions = 2000, timetables = 500;
   std::string json;
 };
 
@@ -236,9 +237,45 @@ class Benchmark {
           {"few_ns", rounds.of("few").p50}, {"many_ns", rounds.of("many").p50}, {"ratio", ratio}};
     }
   }
+  // takt keeps a timetable: most decisions follow it, an arrival draws it up anew.
+  void timetables() {
+    std::printf("\nP5, takt: %zu accelerators; a decision that follows the timetable, one that draws it up\n",
+                TimetableTurns::kAccelerators);
+    std::printf("%5s %9s %9s %6s %10s %10s %8s %12s %12s\n", "jobs", "segments", "deadlines", "lost", "p50 ns",
+                "p99 ns", "target", "drawn p50 us", "p99 us");
+    const std::uint64_t allocations = test::allocations_seen();
+    for (const double window : {3.0, 0.7})
+      for (const std::size_t segments : {std::size_t{10}, std::size_t{60}})
+        for (const std::size_t jobs : {std::size_t{4}, std::size_t{16}, std::size_t{64}})
+          timetable(jobs, segments, window);
+    std::printf("heap allocations in all decisions: %llu\n",
+                static_cast<unsigned long long>(test::allocations_seen() - allocations));
+  }
   void save() const { bench::save(o_.json, report_); }
 
  private:
+  void timetable(std::size_t jobs, std::size_t segments, double window) {
+    TimetableTurns turns(nanoseconds, jobs, segments, window);
+    Rounds rounds;
+    for (int r = -1; r < o_.rounds; ++r) {
+      turns.run(static_cast<std::size_t>(o_.timetables));
+      if (r < 0) continue;
+      rounds.add("drawn", turns.drawn());
+      rounds.add("followed", turns.followed());
+    }
+    const Quantiles drawn = rounds.of("drawn"), followed = rounds.of("followed");
+    const char* loose = window > 1 ? "ample" : "tight";
+    std::printf("%5zu %9zu %9s %5.1f%% %10.0f %10.0f %8s %12.1f %12.1f\n", jobs, segments, loose, 100 * turns.lost(),
+                followed.p50, followed.p99, followed.p99 <= 500 ? "met" : "missed", drawn.p50 / 1e3, drawn.p99 / 1e3);
+    report_["timetables"].push_back({{"jobs", jobs},
+                                     {"segments", segments},
+                                     {"deadlines", loose},
+                                     {"lost", turns.lost()},
+                                     {"followed_p50_ns", followed.p50},
+                                     {"followed_p99_ns", followed.p99},
+                                     {"drawn_p50_ns", drawn.p50},
+                                     {"drawn_p99_ns", drawn.p99}});
+  }
   template <class Run>
   void measure(int round, Rounds& rounds, const std::string& name, Run run) {
     samples_.clear();
@@ -277,6 +314,7 @@ int main(int argc, char** argv) {
   app.add_option("--ordered", o.ordered, "policies of P6")->capture_default_str();
   app.add_option("--rounds", o.rounds, "rounds, beside one that warms up")->capture_default_str();
   app.add_option("--decisions", o.decisions, "decisions a round")->capture_default_str();
+  app.add_option("--timetables", o.timetables, "timetables of takt a round; 0: none")->capture_default_str();
   app.add_option("--json", o.json, "also write the figures to this file");
   CLI11_PARSE(app, argc, argv);
   takt::bench::Benchmark b(o);
@@ -289,5 +327,6 @@ int main(int argc, char** argv) {
                  [](const std::string& p, std::size_t n) { return std::make_unique<Case>(p, n, kAccelerators); });
   b.growth<CoreTurns>("through the core: a frame comes, one ends, the next starts",
                       [](const std::string& p, std::size_t n) { return std::make_unique<CoreTurns>(p, n); });
+  if (o.timetables > 0) b.timetables();
   b.save();
 }

@@ -142,6 +142,7 @@ Figures run_live(const Options& o, const sim::Case& c, double load, const std::s
                          .broker_core = o.broker_core,
                          .executor_core = o.executor_core,
                          .ahead = o.ahead,
+                         .max_batch = 1,  // as in the simulator; takt has its timetable only then
                          .trace = true,
                          .environment = {}};
   for (const Kind& k : kinds(o, load))

@@ -80,7 +80,8 @@ void Service::stop() {
 void Service::write_files(const ServiceOptions& options) const {
   for (const NullModel& m : options.models) write_model(folder_, m);
   std::ofstream file(folder_ / "takt.xml");
-  file << "<takt><service runtime_directory=\".\" policy=\"" << options.policy << "\"><scheduler core=\""
+  file << "<takt><service runtime_directory=\".\" policy=\"" << options.policy << "\" max_batch=\""
+       << options.max_batch << "\"><scheduler core=\""
        << options.broker_core << "\" priority=\"20\"/>" << (options.trace ? "<status path=\"status.sock\"/><trace file=\"trace.csv\"/>" : "") << "</service>"
        << R"(<listener path="takt.sock" mode="0600" class="hard" memory="1GiB"/>)"
        << R"(<device name="null" driver="null"><accelerator name="null0" cores=")" << options.executor_core

@@ -28,6 +28,7 @@ struct ServiceOptions {
   std::string policy = "edf+early_drop+fit";
   int broker_core = 0, executor_core = 0;
   int ahead = 1;                         // segments posted ahead of the running one
+  int max_batch = 8;                     // most jobs of one launch
   bool trace = false;                    // trace.csv in the folder
   bool probe = false;                    // preload libbench-probe.so into both
   std::vector<std::string> environment;  // NAME=value

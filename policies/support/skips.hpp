@@ -1,6 +1,7 @@
 // What part of a segment's time is usually taken: learned from segments that were skipped.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <span>
 #include <vector>
@@ -16,10 +17,13 @@ class Skips {
     segments_ = limits.segments;
     parts_.assign(limits.streams * segments_, 1.0f);
     any_.assign(limits.streams, 0);
+    models_.assign(limits.streams, {});
   }
 
-  void forget(StreamId stream) noexcept {
-    if (any_[stream.value] == 0) return;
+  // The stream runs that model: what was learned of another one is forgotten.
+  void serve(StreamId stream, ModelId model) noexcept {
+    if (models_[stream.value] == model) return;
+    models_[stream.value] = model;
     any_[stream.value] = 0;
     std::fill_n(&parts_[stream.value * segments_], segments_, 1.0f);
   }
@@ -42,6 +46,7 @@ class Skips {
   std::size_t segments_ = 0;
   std::vector<float> parts_;
   std::vector<std::uint8_t> any_;
+  std::vector<ModelId> models_;  // by stream
 };
 
 }  // namespace takt

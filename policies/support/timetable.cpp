@@ -19,18 +19,19 @@ double part_of(const Chain& c, std::size_t k) noexcept {
 // One segment on one accelerator.
 struct Timetable::Step {
   std::size_t a = 0;
-  Duration time{};               // without a switch
-  std::uint64_t live_bytes = 0;  // activation it takes in
-  const SwitchCost* exchange = nullptr;
+  Duration time{};  // without a switch
+  Duration read{};  // of the activation it takes in, if that is elsewhere
   double price = 0;
+  Instant latest{};  // end from which the rest could still be in time
 };
 
 void Timetable::prepare(const PolicyLimits& limits, std::size_t chains) {
   lines_.resize(limits.accelerators);
+  gone_.resize(limits.accelerators);
   room_ = chains * limits.segments;
   for (auto& line : lines_) line.reserve(room_);
   free_.resize(limits.accelerators);
-  activation_.resize(limits.accelerators);
+  write_.resize(limits.accelerators);
   prices_.resize(limits.accelerators);
   cursor_.resize(limits.accelerators);
   ways_.resize(limits.segments * limits.accelerators);
@@ -42,9 +43,9 @@ void Timetable::open(const Snapshot& s, std::span<const double> prices) {
   for (std::size_t a = 0; a < lines_.size(); ++a) {
     const AcceleratorView& acc = s.accelerators[a];
     lines_[a].clear();
-    free_[a] = acc.idle ? s.now : std::max(acc.busy_until, s.now + Duration{1});  // what is overdue ends soon
-    activation_[a] = acc.latest.valid() ? acc.latest_bytes : 0;
-    if (acc.running.valid()) activation_[a] = acc.running_bytes;
+    gone_[a] = 0;
+    free_[a] = acc.idle ? s.now : std::max(acc.running_until, s.now + Duration{1});  // what is overdue ends soon
+    write_[a] = acc.exchange.time(acc.running.valid() ? acc.running_bytes : acc.latest.valid() ? acc.latest_bytes : 0);
     prices_[a] = prices[a];
   }
 }
@@ -80,10 +81,13 @@ bool Timetable::extend(const Snapshot& s, const Chain& chain, std::size_t k, Ins
   const Way start{.cost = 0, .start = {}, .end = chain.ready, .from = chain.at.value};
   const Way* before = first ? nullptr : ways(k - 1);
   Instant ready = chain.ready;
-  if (!first) {
-    ready = kNever;
-    for (std::size_t b = 0; b < lines_.size(); ++b) ready = std::min(ready, before[b].end);
+  // The ways to the segment before that are followed up: where it is, the cheapest, the earliest.
+  std::uint32_t cheapest = 0, earliest = 0;
+  for (std::uint32_t b = 1; !first && b < lines_.size(); ++b) {
+    if (before[b].cost < before[cheapest].cost) cheapest = b;
+    if (before[b].end < before[earliest].end) earliest = b;
   }
+  if (!first) ready = before[earliest].end;
   bool any = false;
   for (std::uint32_t a = 0; a < lines_.size(); ++a) {
     Way& best = ways(k)[a];
@@ -97,13 +101,21 @@ bool Timetable::extend(const Snapshot& s, const Chain& chain, std::size_t k, Ins
     const Step step{
         .a = a,
         .time = std::max(Duration{1}, scaled(scaled(cost.expected, acc.pace), part_of(chain, k))) + s.detour,
-        .live_bytes = first ? chain.live_bytes : s.live_bytes[chain.route->path[k - 1].value],
-        .exchange = &acc.exchange,
-        .price = thrift * prices_[a]};
-    if (first) consider(step, start.from, start, chain.at == AcceleratorId{a} && free_[a] <= chain.ready, best);
-    for (std::uint32_t b = 0; !first && b < lines_.size(); ++b)
+        .read = acc.exchange.time(first ? chain.live_bytes : s.live_bytes[chain.route->path[k - 1].value]),
+        .price = thrift * prices_[a],
+        .latest = due - left_[k + 1]};
+    // Its activation is still there, or will be when what runs ends.
+    const bool there = chain.at == AcceleratorId{a} && free_[a] <= chain.ready &&
+                       (acc.running.valid() ? acc.running : acc.latest) == chain.job;
+    if (first) consider(step, start.from, start, there, best);
+    const auto from = [&](std::uint32_t b) {
       if (before[b].end != kNever && s.accelerators[b].pool == acc.pool) consider(step, b, before[b], a == b, best);
-    if (best.end != kNever && best.end + left_[k + 1] > due) best = {.cost = 1e300};
+    };
+    if (!first) {
+      from(a);
+      if (cheapest != a) from(cheapest);
+      if (earliest != a && earliest != cheapest) from(earliest);
+    }
     any |= best.end != kNever;
   }
   return any;
@@ -112,27 +124,33 @@ bool Timetable::extend(const Snapshot& s, const Chain& chain, std::size_t k, Ins
 // Whether the first gap of an accelerator from the end of `before` on makes a better way.
 void Timetable::consider(const Step& step, std::uint32_t from, const Way& before, bool stays,
                          Way& best) const noexcept {
-  if (before.cost + real(step.time) >= best.cost) return;
   const std::vector<Booking>& line = lines_[step.a];
-  const Instant ready = std::max(before.end, free_[step.a]);
-  std::size_t place = cursor_[step.a];
-  while (place < line.size() && line[place].end <= ready) ++place;
+  Instant start = std::max(before.end, free_[step.a]);
+  // The end that a better way has to come before.
+  const double spare = best.cost - before.cost - step.price * real(step.time);
+  if (real(start + step.time - before.end) >= spare) return;
+  const Instant limit = spare < real(step.latest - before.end)
+                            ? before.end + Duration{static_cast<Duration::rep>(spare) + 1}
+                            : step.latest;
+  auto place = std::partition_point(line.begin() + static_cast<std::ptrdiff_t>(cursor_[step.a]), line.end(),
+                                    [&](const Booking& b) { return b.end <= start; });
+  const auto write = [&] { return place == line.begin() ? write_[step.a] : std::prev(place)->write; };
   // It goes on at once where it is: no switch.
-  Instant start = ready;
-  Duration need = step.time;
-  if (!stays) need += step.exchange->time(step.live_bytes + activation_before(step.a, place));
-  while (place < line.size() && start + need > line[place].start) {
-    start = std::max(start, line[place].end);
-    ++place;
-    need = step.time + step.exchange->time(step.live_bytes + activation_before(step.a, place));
+  Duration need = step.time + (stays ? Duration{} : step.read + write());
+  while (place != line.end() && start + need > place->start) {
+    // Past all gaps that are too small even without a switch.
+    do {
+      start = place->end;
+      ++place;
+    } while (place != line.end() && start + step.time > place->start);
+    if (start + step.time > limit) return;
+    need = step.time + step.read + write();
   }
-  const double cost = before.cost + real(start + need - before.end) + step.price * real(need);
+  if (start + need > step.latest) return;
+  // Of equals it stays: to change for nothing would leave a gap where it was.
+  const double change = stays && start == std::max(before.end, free_[step.a]) ? 0 : 1;
+  const double cost = before.cost + real(start + need - before.end) + step.price * real(need) + change;
   if (cost < best.cost) best = {.cost = cost, .start = start, .end = start + need, .from = from};
-}
-
-// The activation that must be written before something else runs at `place` of accelerator a's line.
-std::uint64_t Timetable::activation_before(std::size_t a, std::size_t place) const noexcept {
-  return place == 0 ? activation_[a] : lines_[a][place - 1].live_bytes;
 }
 
 void Timetable::enter(const Snapshot& s, const Chain& chain, std::size_t a) noexcept {
@@ -140,11 +158,12 @@ void Timetable::enter(const Snapshot& s, const Chain& chain, std::size_t a) noex
   for (std::size_t k = length; k-- > chain.first;) {
     const Way& way = ways(k)[a];
     const std::uint64_t live = k + 1 < length ? s.live_bytes[chain.route->path[k].value] : 0;
+    const Duration write = s.accelerators[a].exchange.time(live);
     insert(a, {.start = way.start,
                .end = way.end,
                .job = chain.job,
                .segment = static_cast<std::uint16_t>(k),
-               .live_bytes = live});
+               .write = write});
     a = way.from;
   }
 }

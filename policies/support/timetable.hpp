@@ -22,14 +22,14 @@ struct Chain {
 };
 
 // Bookings are made for a snapshot's time and the accelerators as it shows them; a later snapshot may ask for them and
-// take them out. book() is O(segments x accelerators^2 + bookings); only prepare() allocates.
+// take them out. book() is O(segments x accelerators x bookings passed by); only prepare() allocates.
 class Timetable {
  public:
   struct Booking {
     Instant start{}, end{};
     JobId job;
     std::uint16_t segment = 0;
-    std::uint64_t live_bytes = 0;  // activation after it, 0 after the last segment
+    Duration write{};  // of its activation, before another job can follow; 0 after the last segment
   };
 
   // Room for `chains` chains.
@@ -47,12 +47,19 @@ class Timetable {
   void cancel(JobId job) noexcept;
   void put_back() noexcept;
 
-  [[nodiscard]] std::span<const Booking> line(std::size_t a) const noexcept { return lines_[a]; }
+  [[nodiscard]] std::span<const Booking> line(std::size_t a) const noexcept {
+    return std::span(lines_[a]).subspan(gone_[a]);
+  }
+  // Of a booking of line(a). After that nothing is booked or cancelled until the next open().
   void take_out(std::size_t a, std::size_t place) noexcept {
-    lines_[a].erase(lines_[a].begin() + static_cast<std::ptrdiff_t>(place));
+    if (place == 0) {
+      ++gone_[a];
+    } else {
+      lines_[a].erase(lines_[a].begin() + static_cast<std::ptrdiff_t>(gone_[a] + place));
+    }
   }
   // A copy to come back to; copy_to() does not allocate if both were prepared alike.
-  void copy_to(Timetable& other) const noexcept { other.lines_ = lines_; }
+  void copy_to(Timetable& other) const noexcept { other.lines_ = lines_, other.gone_ = gone_; }
 
  private:
   // The best way found to a segment on an accelerator.
@@ -67,13 +74,13 @@ class Timetable {
   void add_up(const Snapshot& s, const Chain& chain) noexcept;
   [[nodiscard]] bool extend(const Snapshot& s, const Chain& chain, std::size_t k, Instant due, double thrift) noexcept;
   void consider(const Step& step, std::uint32_t from, const Way& before, bool stays, Way& best) const noexcept;
-  [[nodiscard]] std::uint64_t activation_before(std::size_t a, std::size_t place) const noexcept;
   void enter(const Snapshot& s, const Chain& chain, std::size_t a) noexcept;
   void insert(std::size_t a, const Booking& b) noexcept;
 
   std::vector<std::vector<Booking>> lines_;  // by accelerator, by start
+  std::vector<std::size_t> gone_;            // by accelerator: bookings in front that were taken out
   std::vector<Instant> free_;                // by accelerator
-  std::vector<std::uint64_t> activation_;    // by accelerator: of the job it works on or worked on
+  std::vector<Duration> write_;              // by accelerator: of the activation of the job it works on or worked on
   std::vector<double> prices_;
   std::vector<std::size_t> cursor_;  // by accelerator: the first booking that ends after the chain can be there
   std::vector<Way> ways_;            // by segment of the chain and accelerator

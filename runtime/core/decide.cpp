@@ -13,10 +13,10 @@ bool hard_before(const Job& a, const Job& b) noexcept {
   return a.stream != b.stream ? a.stream < b.stream : a.frame < b.frame;
 }
 
-// Predicted end of what is posted on a lane, not before now.
-Instant committed_until(const LaneState& lane, Instant now) noexcept {
+// Predicted end of the first `most` entries that are posted on a lane, not before now.
+Instant committed_until(const LaneState& lane, Instant now, std::size_t most = SIZE_MAX) noexcept {
   Instant until = now;
-  for (std::size_t e = 0; e < lane.count; ++e)
+  for (std::size_t e = 0; e < std::min<std::size_t>(lane.count, most); ++e)
     until = std::max((e == 0 ? lane.front_since : until) + lane.queue[e].expected, now);
   return until;
 }
@@ -77,6 +77,7 @@ void Scheduler::State::view(Instant now, bool first) noexcept {
     if (config.learn_pace) accelerators[i].forget_idle(now);
     const Accelerator& acc = accelerators[i];
     const LaneState& lane = acc.lanes[static_cast<std::size_t>(Lane::normal)];
+    const LaneState& hard_lane = acc.lanes[static_cast<std::size_t>(Lane::realtime)];
     AcceleratorView& v = accelerator_views[i];
     v = {.up = acc.up,
          .idle = acc.up && idle(acc, Lane::normal),
@@ -84,6 +85,7 @@ void Scheduler::State::view(Instant now, bool first) noexcept {
          .free_slots = static_cast<std::uint32_t>(pools[acc.spec.pool.value].free_for(Lane::normal)),
          .soft_limit = acc.soft_limit,
          .busy_until = std::max(committed_until(acc.lanes[0], now), committed_until(acc.lanes[1], now)),
+         .running_until = std::max(committed_until(lane, now, 1), committed_until(hard_lane, now)),
          .pace = acc.pace,
          .spread = acc.spread,
          .latest = acc.latest,

@@ -58,7 +58,7 @@ std::filesystem::path path(Element& e, const char* key, const std::filesystem::p
 
 // Which names there are is the daemon's to say, which has the table of policies.
 std::string policy(Element& e) {
-  std::string text = e.text("policy", "edf");
+  std::string text = e.text("policy", "takt");
   bool good = true, after_name = false;
   for (const char c : text) {
     const bool separator = c == '+' || c == ':';

@@ -102,7 +102,7 @@ struct ServiceConfig {
   std::filesystem::path file;    // as it was named; for messages
   std::filesystem::path folder;  // of the file, complete
   std::filesystem::path runtime_directory;
-  std::string policy = "edf";
+  std::string policy = "takt";
   std::vector<std::string> policy_settings;  // "key=value"; which there are is the policy's to say
   std::uint32_t max_jobs = 1024, max_streams = 256, max_batch = 8;
   double budget_margin = 0.1;

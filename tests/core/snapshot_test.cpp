@@ -47,6 +47,7 @@ TEST(Snapshot, TellsWhenWhatIsCommittedWillEnd) {
   w.release(o);
   w.decide();
   EXPECT_EQ(policy.last().accelerators[0].busy_until, at(ms(7))) << "the running segment and the one posted ahead";
+  EXPECT_EQ(policy.last().accelerators[0].running_until, at(ms(4))) << "the running segment alone";
   EXPECT_FALSE(policy.last().accelerators[0].idle);
   EXPECT_EQ(policy.last().accelerators[1].busy_until, at(ms(1)));
   EXPECT_TRUE(policy.last().accelerators[1].idle);
@@ -67,6 +68,7 @@ TEST(Snapshot, CountsHardSegmentsAsCommitted) {
   w.release(o);
   w.decide();
   EXPECT_EQ(policy.last().accelerators[0].busy_until, at(ms(5)));
+  EXPECT_EQ(policy.last().accelerators[0].running_until, at(ms(5)));
   EXPECT_FALSE(policy.last().accelerators[0].idle);
   EXPECT_FALSE(policy.last().accelerators[0].continues);
 }

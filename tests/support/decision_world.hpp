@@ -42,11 +42,11 @@ class DecisionWorld {
     AcceleratorView& ended = views_[index(views_.size())];
     ended.latest = draw() < 0.5 ? waiting_.job(index(waiting_.size())) : JobId{};
     ended.latest_bytes = ended.latest.valid() ? 50'000 + index(100'000) : 0;
-    for (AcceleratorView& v : views_) v.idle = false, v.busy_until = now_ + between(1, 3'000'000);
+    for (AcceleratorView& v : views_) v.idle = false, v.running_until = v.busy_until = now_ + between(1, 3'000'000);
     for (std::size_t left = idle_; left > 0;) {
       AcceleratorView& v = views_[index(views_.size())];
       if (v.idle) continue;
-      v.idle = true, v.busy_until = now_;
+      v.idle = true, v.running_until = v.busy_until = now_;
       --left;
     }
   }

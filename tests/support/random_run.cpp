@@ -43,7 +43,8 @@ CoreConfig RandomRun::make_core() {
   CoreConfig core = serial_core(accelerators_, 0, static_cast<std::uint32_t>(1 + random_.below(8)));
   core.max_jobs = 64;
   core.max_streams = 12;
-  core.max_batch = static_cast<std::uint32_t>(1 + random_.below(8));
+  core.max_batch =
+      static_cast<std::uint32_t>(shape_.least_batch + random_.below(shape_.most_batch - shape_.least_batch + 1));
   for (AcceleratorSpec& a : core.accelerators) {
     a.ahead = static_cast<std::uint8_t>(random_.below(kMaxAhead + 1));
     a.preempts = random_.chance(0.3);

@@ -16,6 +16,7 @@ struct RunShape {
   bool losses = true;        // accelerators die and come back
   bool changes = true;       // cancels, updates, closes and opens
   bool history = false;
+  std::uint32_t least_batch = 1, most_batch = 8;  // most jobs of one launch: a number of these
 };
 
 class RandomRun {

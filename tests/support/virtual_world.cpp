@@ -290,6 +290,15 @@ bool VirtualWorld::child_released(JobId parent, JobId child) noexcept {
   return true;
 }
 
+std::size_t VirtualWorld::skipped(JobId job, std::size_t segment) noexcept {
+  if (!skip_ || segment == 0) return 0;
+  const IgnoreAllocations ignore;
+  Frame& frame = frames_[frame_of(job)];
+  const std::size_t n = skip_(frame.stream, segment);
+  frame.begun = static_cast<std::uint16_t>(frame.begun + n);
+  return n;
+}
+
 void VirtualWorld::stream_moved(StreamId stream, AcceleratorId accelerator, RouteId) noexcept {
   const IgnoreAllocations ignore;
   moves_.push_back({stream, accelerator});

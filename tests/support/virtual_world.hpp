@@ -81,6 +81,8 @@ class VirtualWorld final : private Port, private TraceSink {
   void down(std::size_t accelerator);  // its executor dies
   void up(std::size_t accelerator);
   void refuse_children() { refuse_children_ = true; }
+  // How many segments of a stream's jobs are left out when they come to one; the first is never asked for.
+  void skip(std::function<std::size_t(StreamId, std::size_t)> how_many) { skip_ = std::move(how_many); }
 
   // `action` at that time, after the completions of the instant and before the decision.
   void at(Instant time, std::function<void()> action);
@@ -124,6 +126,7 @@ class VirtualWorld final : private Port, private TraceSink {
   void answer(JobId job, const Answer& answer) noexcept override;
   void notice(JobId job) noexcept override;
   [[nodiscard]] bool child_released(JobId parent, JobId child) noexcept override;
+  [[nodiscard]] std::size_t skipped(JobId job, std::size_t segment) noexcept override;
   void stream_moved(StreamId stream, AcceleratorId accelerator, RouteId route) noexcept override;
   void stream_ended(StreamId stream) noexcept override;
   void record(const TraceEvent& event) noexcept override;
@@ -152,6 +155,7 @@ class VirtualWorld final : private Port, private TraceSink {
   std::uint64_t action_sequence_ = 0;
   bool changed_ = false;  // since the last decision
   bool refuse_children_ = false;
+  std::function<std::size_t(StreamId, std::size_t)> skip_;
   std::vector<std::string> names_;      // of streams
   std::vector<std::uint32_t> numbers_;  // frames of each stream
   std::vector<Frame> frames_;

@@ -11,7 +11,7 @@ import xml.sax.saxutils as sax
 
 import machine
 
-POLICY = "edf+early_drop+fit"
+POLICY = "takt"
 
 
 def configuration(accelerators, model, profiles, runtime_directory, trace, policy):

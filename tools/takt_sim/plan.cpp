@@ -60,7 +60,7 @@ std::vector<std::uint64_t> Plan::side_seeds() const {
 
 std::vector<std::string> Plan::side_systems() const {
   if (!systems.empty() || !quick) return systems;
-  return {"2os2k", "ws2k-2os1k", "4ws2k", "2os2k-4ws1k"};
+  return {"2os2k", "ws2k-2os1k"};
 }
 
 std::vector<double> Plan::levels(sim::Family family, bool side) const {

@@ -64,6 +64,7 @@ struct AcceleratorView {
   std::uint32_t free_slots = 0;       // in its pool, less those kept for hard streams
   Duration soft_limit = kForever;     // longest firm or soft segment (budget) that admitted hard streams allow here
   Instant busy_until{};               // predicted end of what is committed
+  Instant running_until{};            // the same without what is posted ahead behind the running segment: that can be recalled
   double pace = 1;                    // measured over expected time of its latest segments; 1 in virtual time
   double spread = 0;                  // its mean deviation; 0 in virtual time
   Duration running_togo{};            // least work left of the running job, its running segment in full; 0: none
