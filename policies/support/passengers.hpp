@@ -68,8 +68,12 @@ class Passengers {
   void add(const Snapshot& s, const Rank& r, std::uint32_t place, double lead, const Chain& chain) noexcept {
     Passenger p{.order = {}, .chain = chain, .place = place, .route = {}, .deadline = r.deadline, .due = r.deadline};
     std::int64_t key = INT64_MAX;
-    if (r.deadline < kNever) {
-      const Duration togo = chain.route->togo_min[std::min(chain.first, chain.route->length())];
+    const Duration togo = chain.route->togo_min[std::min(chain.first, chain.route->length())];
+    // What is wanted late and will be gives way to all that can be in time.
+    const bool late =
+        s.streams[r.stream.value].spec->late == LateRule::finish && chain.ready + s.paced(togo) > r.deadline;
+    if (late) p.deadline = p.due = kNever;
+    if (p.deadline < kNever) {
       p.deadline -= scaled(togo, s.caution) - s.paced(togo);  // what it may take longer
       p.due = p.deadline - (s.streams[r.stream.value].has_children ? children_time(s, r.stream) : Duration{});
       const Duration mean = r.togo_sum / static_cast<std::int64_t>(s.accelerators.size());

@@ -99,6 +99,22 @@ TEST(Takt, GoesOnWithWhatIsWantedLate) {
   w.expect_settled();
 }
 
+// More late ones than a timetable holds, all with earlier deadlines.
+TEST(Takt, LetsWhatIsWantedLateGiveWayToWhatCanBeInTime) {
+  Catalog catalog;
+  const ModelId model = catalog.chain({ms(4)});
+  VirtualWorld w(catalog, takt(one_at_a_time(1, 0, 128)));
+  StreamSpec finish = soft(model, ms(3));
+  finish.late = LateRule::finish;
+  const StreamId f = w.open(finish), s = w.open(soft(model, ms(5)));
+  for (int n = 0; n < 80; ++n) w.release(f);
+  w.release(s);
+  w.run();
+  EXPECT_EQ(w.verdict_of(s, 0), Verdict::done);
+  EXPECT_EQ(w.core().counters().verdicts[static_cast<std::size_t>(Verdict::late)], 80u);
+  w.expect_settled();
+}
+
 // Two accelerators; the parent takes 2 ms, its child 3, and both have 8. Two others of 4 ms by 7.5 would go first, but
 // for the child.
 TEST(Takt, EndsAParentEarlyEnoughForItsChild) {
@@ -350,6 +366,24 @@ TEST(Takt, LearnsWhichSegmentsAreSkipped) {
     for (const std::uint32_t n : {kFrames, kFrames + 1})
       EXPECT_EQ(w.verdict_of(s, n), skips ? Verdict::done : Verdict::dropped) << n;
   }
+}
+
+// The slow accelerator would do for what is usually left of a job, but not for all of it.
+TEST(Takt, CountsOnNoSkippingWhereItTakesASlowAccelerator) {
+  Catalog catalog(2);
+  const ModelId model = catalog.chain({ms(1), ms(8), ms(1)});
+  catalog.set_factor(model, 1, 2);
+  VirtualWorld w(catalog, takt(one_at_a_time(2)));
+  bool skips = true;
+  w.skip([&](StreamId, std::size_t segment) { return skips && segment == 1 ? 1u : 0u; });
+  const StreamId s = w.open(soft(model, ms(11)));
+  constexpr std::uint32_t kFrames = 100;
+  for (std::uint32_t n = 0; n < kFrames; ++n) w.release_at(at(ms(60 * n)), s);
+  w.run();
+  skips = false;
+  w.release(s, w.now() + ms(11));
+  w.run();
+  EXPECT_EQ(w.verdict_of(s, kFrames), Verdict::done);
 }
 
 // Two of a batch of at most 8 together take 1.5 times as long as one.
