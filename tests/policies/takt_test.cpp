@@ -372,7 +372,7 @@ TEST(Takt, LearnsWhichSegmentsAreSkipped) {
 TEST(Takt, CountsOnNoSkippingWhereItTakesASlowAccelerator) {
   Catalog catalog(2);
   const ModelId model = catalog.chain({ms(1), ms(8), ms(1)});
-  catalog.set_factor(model, 1, 2);
+  catalog.set_factor(model, 1, 4);
   VirtualWorld w(catalog, takt(one_at_a_time(2)));
   bool skips = true;
   w.skip([&](StreamId, std::size_t segment) { return skips && segment == 1 ? 1u : 0u; });
