@@ -19,7 +19,6 @@
 // brought forward by), capacity (part of all time that is shared out to better subnets), exchange, skips, subnets (0:
 // without).
 #include <algorithm>
-#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -160,7 +159,6 @@ class Takt final : public takt::Policy {
   // done.
   double build(const Snapshot& s, std::size_t step) noexcept {
     table_.open(s, prices_);
-
     std::size_t exchanges = w_.exchange ? kExchanges : 0;
     for (std::size_t n = 0; n < passengers_.all().size(); ++n) {
       Passenger& p = passengers_.all()[n];
@@ -233,7 +231,7 @@ class Takt final : public takt::Policy {
     return p.order.criticality == takt::Criticality::soft && p.deadline < takt::kNever &&
            s.streams[p.order.stream.value].spec->late == takt::LateRule::abort;
   }
-  // Whether it runs or waits on even if it is late: what has begun a segment, what is wanted late, firm jobs that could
+  // Whether it runs or waits on even if it is late: what is in a segment now, what is wanted late, firm jobs that could
   // be in time alone.
   [[nodiscard]] static bool keeps(const Snapshot& s, const Passenger& p) noexcept {
     if (p.place == takt::WaitingJobs::kAbsent || p.deadline >= takt::kNever || takt::late_is_wanted(s, p.place))

@@ -28,8 +28,7 @@ struct Timetable::Step {
 void Timetable::prepare(const PolicyLimits& limits, std::size_t chains) {
   lines_.resize(limits.accelerators);
   gone_.resize(limits.accelerators);
-  room_ = chains * limits.segments;
-  for (auto& line : lines_) line.reserve(room_);
+  for (auto& line : lines_) line.reserve(chains * limits.segments);
   free_.resize(limits.accelerators);
   write_.resize(limits.accelerators);
   prices_.resize(limits.accelerators);

@@ -40,8 +40,9 @@ class Timetable {
 
   // Books the chain so that it ends by `due` with the least sum of time until it ends and priced time; the price is
   // weighed with `thrift`, 0 asks for the earliest end. A heuristic: of the ways to a segment on an accelerator it
-  // follows up one. False, and nothing booked, if it finds no way. The context switches of those behind it are not
-  // looked at again.
+  // follows up one, and to the next segment only from there, the cheapest and the earliest; if those are in another
+  // pool, a way may be missed. False, and nothing booked, if it finds none. The context switches of those behind it are
+  // not looked at again.
   [[nodiscard]] bool book(const Snapshot& s, const Chain& chain, Instant due, double thrift) noexcept;
   // Takes the bookings of a job out; put_back() puts those that were taken out last where they were.
   void cancel(JobId job) noexcept;
@@ -86,7 +87,6 @@ class Timetable {
   std::vector<Way> ways_;            // by segment of the chain and accelerator
   std::vector<Duration> left_;       // by segment: least time from it on
   std::vector<std::pair<std::uint32_t, Booking>> taken_;
-  std::size_t room_ = 0;  // bookings a line holds
 };
 
 }  // namespace takt

@@ -11,7 +11,7 @@ namespace takt {
 
 // All streams begin with their lightest subnet; then they are upgraded in order of cost until the capacity is used up,
 // the last one in a part of its frames. Segments count with their least time: on unlike accelerators an estimate from
-// below. Streams without a period count nothing. Only prepare() allocates.
+// below. Children count as if every frame had one. Streams without a period count nothing. Only prepare() allocates.
 class Upgrades {
  public:
   void prepare(const PolicyLimits& limits) {
