@@ -127,7 +127,8 @@ class Rig {
   static constexpr std::size_t kSlotValues = std::size_t{1} << 20;
   static constexpr std::size_t kPixelBytes = std::size_t{3840} * 2160 * 3;
 
-  static void require(const Result<void>& result) {
+  template <class T>
+  static void require(const Result<T>& result) {
     if (!result) give_up(result.error().text);
   }
 

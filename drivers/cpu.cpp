@@ -66,7 +66,7 @@ bool omp_waits_passively() {
 class CpuDriver final : public Driver {
  public:
   [[nodiscard]] DriverCaps caps() const noexcept override { return {Preemption::running, true}; }
-  [[nodiscard]] Result<void> open(std::uint32_t accelerator, const AcceleratorConfig& config) override;
+  [[nodiscard]] Result<Opened> open(std::uint32_t accelerator, const AcceleratorConfig& config) override;
   [[nodiscard]] Result<void> load(const Model& model) override;
   [[nodiscard]] Result<void> enter(std::uint32_t accelerator, Criticality worker) override;
   [[nodiscard]] Result<void> run(const Launch& launch) noexcept override;
@@ -85,7 +85,7 @@ class CpuDriver final : public Driver {
   std::mutex warming_;  // libtorch's number of threads is the process's; never held in run()
 };
 
-Result<void> CpuDriver::open(std::uint32_t accelerator, const AcceleratorConfig& config) {
+Result<Opened> CpuDriver::open(std::uint32_t accelerator, const AcceleratorConfig& config) {
   if (accelerator >= kMaxAccelerators) return fail(Code::no_capacity, "an executor has at most 16 accelerators");
   if (config.threads < 1 || config.threads > 64) return fail(Code::invalid_argument, "threads go from 1 to 64");
   if (config.threads > 1 && config.cores.size() != static_cast<std::size_t>(config.threads))
@@ -95,7 +95,7 @@ Result<void> CpuDriver::open(std::uint32_t accelerator, const AcceleratorConfig&
                 "more than one thread needs OMP_WAIT_POLICY=PASSIVE in the executor's environment");
   models::limit_libtorch_pools();
   threads_[accelerator] = config.threads;
-  return {};
+  return Opened{};
 }
 
 Result<void> CpuDriver::load(const Model& model) {

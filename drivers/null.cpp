@@ -1,5 +1,5 @@
 // The null driver: pretends an accelerator. It takes the profiled time, moves eight bytes, and can misbehave on
-// request.
+// request, or be a device with a queue and activations of its own.
 #include <time.h>
 #include <unistd.h>
 
@@ -7,7 +7,9 @@
 #include <array>
 #include <cstdlib>
 #include <cstring>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "takt/driver.hpp"
 
@@ -26,12 +28,16 @@ struct Behaviour {
   bool spin = false;
   bool read_all = false;
   double noise = 0;
+  bool device = false;
+  int others = -1;
 };
 
 Behaviour read_behaviour() {
   Behaviour b;
   if (const char* mode = std::getenv("TAKT_NULL_MODE")) b.spin = std::string_view(mode) == "spin";
   if (const char* read = std::getenv("TAKT_NULL_READ")) b.read_all = std::string_view(read) == "1";
+  if (const char* device = std::getenv("TAKT_NULL_DEVICE")) b.device = std::string_view(device) == "1";
+  if (const char* others = std::getenv("TAKT_NULL_OTHERS")) b.others = std::atoi(others);
   if (const char* noise = std::getenv("TAKT_NULL_NOISE")) b.noise = std::clamp(std::strtod(noise, nullptr), 0.0, 1.0);
   return b;
 }
@@ -105,35 +111,112 @@ Result<void> write_result(const Model& model, const Essence& e, std::span<std::b
   return {};
 }
 
+// What a worker's queue holds: launches with the time at which each will have ended.
+struct Queue {
+  struct Item {
+    const Launch* launch = nullptr;
+    std::int64_t end = 0;
+  };
+  std::array<Item, 2> items{};
+  std::size_t first = 0, count = 0;
+  std::int64_t last_end = 0;
+};
+
 class NullDriver final : public Driver {
  public:
-  [[nodiscard]] DriverCaps caps() const noexcept override { return {Preemption::queued, true}; }
-  [[nodiscard]] Result<void> open(std::uint32_t, const AcceleratorConfig&) override { return {}; }
+  [[nodiscard]] DriverCaps caps() const noexcept override {
+    return {Preemption::queued, !behaviour_.device, behaviour_.device ? 2 : 1};
+  }
+  // A device counts what it was asked for; 1000 is more than it has.
+  [[nodiscard]] Result<Opened> open(std::uint32_t, const AcceleratorConfig& config) override {
+    constexpr int kSms = 128;
+    if (!behaviour_.device) return Opened{};
+    if (config.sms <= kSms) return Opened{config.sms == 0 ? kSms : config.sms, ""};
+    return Opened{kSms, "it has 128 multiprocessors, " + std::to_string(config.sms) + " were asked for"};
+  }
   [[nodiscard]] Result<void> load(const Model&) override { return {}; }
+  [[nodiscard]] Result<void> make_slots(std::uint64_t, std::uint32_t slots) override {
+    slots_.assign(slots, Essence{});
+    return {};
+  }
+  [[nodiscard]] Result<DeviceHealth> health(std::uint32_t) override {
+    if (!behaviour_.device) return fail(Code::unsupported, "the null driver measures nothing");
+    DeviceHealth health;
+    health.energy_mj = now_ns() / 1'000'000 * 100;  // 100 W since the machine started
+    health.power_w = 100;
+    health.temperature_c = 40;
+    health.clock_mhz = 1000;
+    health.others = behaviour_.others;
+    return health;
+  }
   [[nodiscard]] Result<void> enter(std::uint32_t, Criticality) override { return {}; }
 
   [[nodiscard]] Result<void> run(const Launch& launch) noexcept override {
     const std::int64_t begin = now_ns();
-    const std::string_view segment = launch.model->segments[launch.variant->segment].name;
-    if (segment.starts_with("crash")) std::abort();
-    while (segment.starts_with("hang")) ::pause();
+    misbehave(launch);
     for (JobIo& job : launch.jobs)
       if (const Result<void> moved = move(launch, job); !moved) return moved;
-    pretend(begin, launch.expected);
-    if (segment.starts_with("fail")) return fail(Code::internal, "the null driver was asked to fail");
+    wait_until(begin + time_of(launch));
+    return outcome(launch);
+  }
+
+  [[nodiscard]] Result<void> launch(const Launch& launch) noexcept override {
+    Queue& q = queue();
+    if (q.count == q.items.size()) return fail(Code::no_capacity, "the null device's queue is full");
+    misbehave(launch);
+    const std::int64_t begin = std::max(now_ns(), q.last_end);
+    q.last_end = begin + time_of(launch);
+    q.items[(q.first + q.count++) % q.items.size()] = {&launch, q.last_end};
     return {};
   }
 
+  [[nodiscard]] Result<bool> await(Instant until) noexcept override {
+    Queue& q = queue();
+    if (q.count == 0) return fail(Code::invalid_argument, "nothing is under way on the null device");
+    const Queue::Item item = q.items[q.first];
+    wait_until(std::min(item.end, to_ns(until)));
+    if (now_ns() < item.end) return false;
+    q.first = (q.first + 1) % q.items.size();
+    --q.count;
+    for (JobIo& job : item.launch->jobs)
+      if (const Result<void> moved = move(*item.launch, job); !moved) return tl::unexpected(moved.error());
+    if (const Result<void> went = outcome(*item.launch); !went) return tl::unexpected(went.error());
+    return true;
+  }
+
  private:
-  [[nodiscard]] Result<void> move(const Launch& launch, JobIo& job) const noexcept {
+  // Of the calling worker.
+  static Queue& queue() noexcept {
+    static thread_local Queue queue;
+    return queue;
+  }
+
+  static std::string_view segment_of(const Launch& launch) noexcept {
+    return launch.model->segments[launch.variant->segment].name;
+  }
+  static void misbehave(const Launch& launch) noexcept {
+    if (segment_of(launch).starts_with("crash")) std::abort();
+    while (segment_of(launch).starts_with("hang")) ::pause();
+  }
+  static Result<void> outcome(const Launch& launch) noexcept {
+    if (segment_of(launch).starts_with("fail")) return fail(Code::internal, "the null driver was asked to fail");
+    return {};
+  }
+
+  [[nodiscard]] Result<void> move(const Launch& launch, JobIo& job) noexcept {
     Essence e;
     const auto segment = launch.variant->segment;
     if (behaviour_.read_all) std::for_each(job.inputs.begin(), job.inputs.end(), touch);
-    if (job.slot_in != nullptr && segment > 0)
+    if (behaviour_.device && job.slot_in_number != kNoSlotNumber)
+      e = slots_[job.slot_in_number];
+    else if (job.slot_in != nullptr && segment > 0)
       std::memcpy(&e, job.slot_in, room(launch.model->segments[segment - 1U].activation_bytes));
     else if (!job.inputs.empty())
       e = essence_of(job.inputs.front());
-    if (job.slot_out != nullptr) std::memcpy(job.slot_out, &e, room(launch.variant->activation_bytes));
+    if (behaviour_.device && job.slot_out_number != kNoSlotNumber)
+      slots_[job.slot_out_number] = e;
+    else if (job.slot_out != nullptr)
+      std::memcpy(job.slot_out, &e, room(launch.variant->activation_bytes));
     if (job.metrics != nullptr) job.metrics[0] = e.metric;
     return job.result.empty() ? Result<void>{} : write_result(*launch.model, e, job.result);
   }
@@ -142,15 +225,20 @@ class NullDriver final : public Driver {
     return std::min<std::size_t>(sizeof(Essence), activation_bytes);
   }
 
-  void pretend(std::int64_t begin, Duration expected) const noexcept {
-    const double factor = behaviour_.noise > 0 ? 1.0 + behaviour_.noise * uniform() : 1.0;
-    const std::int64_t end = begin + static_cast<std::int64_t>(static_cast<double>(to_ns(expected)) * factor);
+  [[nodiscard]] std::int64_t time_of(const Launch& launch) const noexcept {
+    const double factor =
+        (behaviour_.noise > 0 ? 1.0 + behaviour_.noise * uniform() : 1.0) * (1 + std::max(behaviour_.others, 0));
+    return static_cast<std::int64_t>(static_cast<double>(to_ns(launch.expected)) * factor);
+  }
+
+  void wait_until(std::int64_t end) const noexcept {
     if (!behaviour_.spin && end > now_ns()) return sleep_until(end);
     while (now_ns() < end) {
     }
   }
 
   Behaviour behaviour_ = read_behaviour();
+  std::vector<Essence> slots_;  // a device's, by number
 };
 
 std::unique_ptr<Driver> make_null() {

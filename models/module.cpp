@@ -17,16 +17,16 @@ namespace {
 
 constexpr std::string_view kSha256 = "sha256:";
 
-Result<std::vector<std::byte>> read_checked(const Model& model) {
+Result<WeightBytes> read_checked(const Model& model) {
   if (model.weights.empty() || !model.digest.starts_with(kSha256))
     return fail(Code::invalid_argument, "the model names no weights with a sha256 digest");
-  auto content = read_file(std::filesystem::path(model.directory) / model.weights);
+  auto content = read_parts(std::filesystem::path(model.directory) / model.weights);
   if (!content) return content;
-  const auto digest = sha256(*content);
+  const auto digest = sha256_of(*content);
   if (!digest) return tl::unexpected(digest.error());
   if (*digest != std::string_view(model.digest).substr(kSha256.size()))
     return fail(Code::corrupt,
-                "the weights file has another digest than model.xml says: it is damaged or was replaced");
+                "the weights have another digest than model.xml says: a file is damaged or was replaced");
   return content;
 }
 

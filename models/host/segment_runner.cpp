@@ -15,6 +15,7 @@
 #include <utility>
 
 #include "host/answer.hpp"
+#include "host/job_check.hpp"
 
 namespace takt::models {
 namespace {
@@ -28,33 +29,13 @@ bool is_aligned(const std::byte* values) noexcept {
   return reinterpret_cast<std::uintptr_t>(values) % alignof(float) == 0;
 }
 
-bool is_packed(const TensorDesc& desc) noexcept {
-  if (std::all_of(desc.strides.begin(), desc.strides.end(), [](std::uint32_t s) { return s == 0; })) return true;
-  std::uint64_t stride = bytes_of(desc.dtype);
-  for (std::size_t i = desc.rank; i-- > 0; stride *= desc.dims[i])
-    if (desc.strides[i] != stride) return false;
-  return true;
-}
-
-// An input given as floats: exactly the shape that the network takes, since there is no other part of it to look at.
-bool is_network_input(const TensorView& view, const FrameShape& shape) noexcept {
-  if (view.desc == nullptr || view.data == nullptr) return false;
-  const TensorDesc desc = *view.desc;
-  return desc.dtype == DType::f32 && desc.format == PictureFormat::none && desc.rank == 3 &&
-         desc.dims[0] == shape.height && desc.dims[1] == shape.width && desc.dims[2] == shape.channels &&
-         desc.bytes >= shape.bytes() && is_packed(desc);
-}
-
 Result<void> check_job(const BoundModel& bound, const Step& step, const JobIo& job) noexcept {
-  if (step.first && job.inputs.size() != 1) return fail(Code::invalid_argument, "a job of this model has one input");
-  if (step.first && !step.preprocess && !is_network_input(job.inputs[0], step.in))
-    return fail(Code::invalid_argument, "the input is no packed f32 tensor of the network's height width channels");
+  if (step.first && !step.preprocess)
+    if (const auto fits = check_tensor_input(step, job); !fits) return fits;
   if (!step.first && job.slot_in == nullptr) return fail(Code::invalid_argument, "a job has no activation to read");
   if (!step.last && job.slot_out == nullptr)
     return fail(Code::invalid_argument, "a job has no slot for its activation");
-  if (step.last && job.result.size() < result_size(bound.model().outputs.front()))
-    return fail(Code::invalid_argument, "a job's result area is too small");
-  return {};
+  return step.last ? check_result_area(bound, job) : Result<void>{};
 }
 
 // Channels-last over memory in HWC order. Not const: libtorch knows no tensors over constant memory.
@@ -107,13 +88,10 @@ Result<void> SegmentRunner::run(const BoundModel& bound, const Step& step, std::
 
 Result<void> SegmentRunner::preprocess(const BoundModel& bound, const Step& step,
                                        std::span<const JobIo> jobs) noexcept {
-  const Form& form = bound.model().forms[static_cast<std::size_t>(step.variant->form)];
   std::array<Picture, kMaxBatch> pictures;
   for (std::size_t i = 0; i < jobs.size(); ++i) {
-    const Result<Picture> picture = check_picture(jobs[i].inputs[0]);
+    const Result<Picture> picture = picture_input(bound, step, jobs[i]);
     if (!picture) return tl::unexpected(picture.error());
-    if (picture->format != form.format || picture->width > form.width || picture->height > form.height)
-      return fail(Code::invalid_argument, "picture: the form it was sent as does not cover it");
     pictures[i] = *picture;
   }
   for (std::size_t i = 0; i < jobs.size(); ++i) {

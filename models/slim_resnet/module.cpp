@@ -6,7 +6,6 @@
 
 #include "slim_resnet/network.hpp"
 #include "slim_resnet/weights.hpp"
-#include "support/safetensors.hpp"
 
 namespace takt::models {
 namespace {
@@ -27,7 +26,7 @@ FrameShape shape_of(const std::array<std::int64_t, 3>& shape) {
 
 class SlimResNetModule final : public NativeModule {
  public:
-  explicit SlimResNetModule(const slim::Weights& weights) : network_(weights) {}
+  explicit SlimResNetModule(SlimResNet network) : network_(std::move(network)) {}
 
   [[nodiscard]] int segments() const noexcept override { return slim::kSegments; }
 
@@ -49,6 +48,9 @@ class SlimResNetModule final : public NativeModule {
   [[nodiscard]] FrameShape shape_out(const Piece& piece) const noexcept override {
     return shape_of(network_.activation_shape(piece.segment + 1, piece.width_out));
   }
+  [[nodiscard]] std::unique_ptr<NativeModule> to(const c10::Device& device, c10::ScalarType type) const override {
+    return std::make_unique<SlimResNetModule>(*network_.to(device, type));
+  }
   [[nodiscard]] at::Tensor run(const Piece& piece, const at::Tensor& batch) const override {
     return network_.run(piece.segment + 1, piece.width_in, piece.width_out, batch);
   }
@@ -63,12 +65,10 @@ class SlimResNetModule final : public NativeModule {
   SlimResNet network_;
 };
 
-Result<std::unique_ptr<NativeModule>> make(std::vector<std::byte> content) {
-  const auto file = SafetensorsFile::parse(std::move(content));
-  if (!file) return tl::unexpected(file.error());
-  const auto weights = slim::parse_weights(*file);
+Result<std::unique_ptr<NativeModule>> make(WeightBytes content) {
+  const auto weights = slim::parse_weights(std::move(content));
   if (!weights) return tl::unexpected(weights.error());
-  return std::make_unique<SlimResNetModule>(*weights);
+  return std::make_unique<SlimResNetModule>(SlimResNet(*weights));
 }
 
 }  // namespace

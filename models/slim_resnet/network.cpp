@@ -65,20 +65,20 @@ SlimResNet::SlimResNet(const slim::Weights& weights) : base_width_(weights.base_
   classifier_bias_ = weights.classifier_bias.detach().clone();
 }
 
-std::unique_ptr<SlimResNet> SlimResNet::to(at::Device device) const {
+std::unique_ptr<SlimResNet> SlimResNet::to(at::Device device, at::ScalarType type) const {
   auto copy = std::make_unique<SlimResNet>(*this);
   for (auto& segment : copy->segments_) {
     for (FoldedSegment& folded : segment) {
       for (Folded& convolution : folded) {
-        convolution.weight = convolution.weight.to(device).contiguous(at::MemoryFormat::ChannelsLast);
-        convolution.bias = convolution.bias.to(device);
+        convolution.weight = convolution.weight.to(device, type).contiguous(at::MemoryFormat::ChannelsLast);
+        convolution.bias = convolution.bias.to(device, type);
       }
     }
   }
   for (at::Tensor& weight : copy->classifier_weight_) {
-    weight = weight.to(device);
+    weight = weight.to(device, type);
   }
-  copy->classifier_bias_ = classifier_bias_.to(device);
+  copy->classifier_bias_ = classifier_bias_.to(device, type);
   return copy;
 }
 

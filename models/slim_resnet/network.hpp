@@ -24,11 +24,11 @@ class SlimResNet {
   // Folds weights that are in memory.
   explicit SlimResNet(const slim::Weights& weights);
 
-  // A copy whose weights lie on `device`; throws c10::Error if the device refuses.
-  [[nodiscard]] std::unique_ptr<SlimResNet> to(at::Device device) const;
+  // A copy whose weights lie on `device` as `type`, float or half; throws c10::Error if the device refuses.
+  [[nodiscard]] std::unique_ptr<SlimResNet> to(at::Device device, at::ScalarType type) const;
 
   // Runs `segment` (1 to 4), entered at `width_in` (0 to 3; segment 1 ignores it) and left at `width_out`. `input` is
-  // float [N, C, H, W], channels-last, on the network's device, of activation_shape(segment - 1, width_in); for
+  // [N, C, H, W] of the weights' type, channels-last, on their device, of activation_shape(segment - 1, width_in); for
   // segment 1 it is the normalised picture. Segments 1 to 3 return the same kind, segment 4 logits [N, 100]. Allocates
   // through libtorch; throws c10::Error. The caller holds c10::InferenceMode.
   [[nodiscard]] at::Tensor run(int segment, int width_in, int width_out, const at::Tensor& input) const;

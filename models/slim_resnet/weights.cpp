@@ -8,8 +8,10 @@
 #include <charconv>
 #include <cmath>
 #include <random>
+#include <span>
 #include <utility>
 
+#include "support/files.hpp"
 #include "support/safetensors.hpp"
 #include "support/stored_tensor.hpp"
 
@@ -17,6 +19,9 @@ namespace takt::models::slim {
 namespace {
 
 constexpr std::string_view kFormat = "takt.slim_resnet.1";
+// More than a tensor's entry in the header takes, and more than the rest of the header.
+constexpr std::size_t kEntryBytes = 256;
+constexpr std::size_t kHeaderBytes = 4096;
 
 std::size_t index_of(int value) {
   return static_cast<std::size_t>(value);
@@ -81,11 +86,43 @@ bool usable(const at::Tensor& tensor, bool variance) {
   return true;
 }
 
-Result<void> fill(Weights& weights, const SafetensorsFile& file) {
+// "2 of 3"; nothing for weights in one file.
+std::string part_text(std::size_t part, std::size_t parts) {
+  return parts == 1 ? "" : std::to_string(part) + " of " + std::to_string(parts);
+}
+
+// Files of one training run say the same but for their place.
+Result<void> check_parts(std::span<const SafetensorsFile> files) {
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    Metadata metadata = files[i].metadata();
+    const std::string place = metadata["part"];
+    Metadata first = files.front().metadata();
+    first["part"] = place;
+    if (metadata != first || place != part_text(i + 1, files.size())) {
+      return fail(Code::corrupt, "weights: the parts do not belong together, or one is in another's place");
+    }
+  }
+  return {};
+}
+
+const StoredTensor* find(std::span<const SafetensorsFile> files, std::string_view name) {
+  for (const SafetensorsFile& file : files) {
+    if (const StoredTensor* stored = file.find(name); stored != nullptr) {
+      return stored;
+    }
+  }
+  return nullptr;
+}
+
+Result<void> fill(Weights& weights, std::span<const SafetensorsFile> files) {
   std::size_t used = 0;
+  std::size_t there = 0;
+  for (const SafetensorsFile& file : files) {
+    there += file.tensors().size();
+  }
   Error error{Code::corrupt, nullptr, 0};
   visit(weights, [&](const std::string& name, at::Tensor& tensor, const std::vector<int64_t>& shape, Role role) {
-    const StoredTensor* stored = error.text == nullptr ? file.find(name) : nullptr;
+    const StoredTensor* stored = error.text == nullptr ? find(files, name) : nullptr;
     if (stored == nullptr) {
       error.text = error.text != nullptr ? error.text : "weights: a tensor is missing";
       return;
@@ -105,7 +142,7 @@ Result<void> fill(Weights& weights, const SafetensorsFile& file) {
     }
     ++used;
   });
-  if (error.text == nullptr && used != file.tensors().size()) {
+  if (error.text == nullptr && used != there) {
     error.text = "weights: the file holds tensors that the network does not know";
   }
   return error.text == nullptr ? Result<void>{} : tl::unexpected(error);
@@ -149,38 +186,109 @@ Weights make_weights(int64_t base_width, uint64_t seed) {
 }
 
 Result<Weights> read_weights(const std::filesystem::path& path) {
-  const auto file = SafetensorsFile::read(path);
-  if (!file) {
-    return tl::unexpected(file.error());
+  auto parts = read_parts(path);
+  if (!parts) {
+    return tl::unexpected(parts.error());
   }
-  return parse_weights(*file);
+  return parse_weights(std::move(*parts));
 }
 
-Result<Weights> parse_weights(const SafetensorsFile& file) {
-  const auto base_width = parse_base_width(file.metadata());
+Result<Weights> parse_weights(std::vector<std::vector<std::byte>> parts) {
+  std::vector<SafetensorsFile> files;
+  for (auto& part : parts) {
+    auto file = SafetensorsFile::parse(std::move(part));
+    if (!file) {
+      return tl::unexpected(file.error());
+    }
+    files.push_back(std::move(*file));
+  }
+  if (files.empty()) {
+    return fail(Code::invalid_argument, "weights: no file");
+  }
+  const Metadata& metadata = files.front().metadata();
+  const auto base_width = parse_base_width(metadata);
   if (!base_width) {
     return tl::unexpected(base_width.error());
   }
   Weights weights;
   weights.base_width = *base_width;
-  const auto calibrated = file.metadata().find("calibrated");
-  weights.calibrated = calibrated != file.metadata().end() && calibrated->second == "yes";
-  if (auto filled = fill(weights, file); !filled) {
+  const auto calibrated = metadata.find("calibrated");
+  weights.calibrated = calibrated != metadata.end() && calibrated->second == "yes";
+  if (auto together = check_parts(files); !together) {
+    return tl::unexpected(together.error());
+  }
+  if (auto filled = fill(weights, files); !filled) {
     return tl::unexpected(filled.error());
   }
   return weights;
 }
 
-Result<void> write_weights(const std::filesystem::path& path, const Weights& weights) {
+namespace {
+
+// The tensors in the order of visit(), as many a file as fit.
+Result<std::vector<std::vector<StoredTensor>>> split(std::vector<StoredTensor> tensors, std::size_t most_bytes) {
+  std::vector<std::vector<StoredTensor>> parts(1);
+  std::size_t filled = kHeaderBytes;
+  for (StoredTensor& tensor : tensors) {
+    const std::size_t bytes = tensor.bytes.size() + kEntryBytes;
+    if (bytes + kHeaderBytes > most_bytes) {
+      return fail(Code::invalid_argument, "weights: one tensor alone is larger than a file may be");
+    }
+    if (filled + bytes > most_bytes) {
+      parts.emplace_back();
+      filled = kHeaderBytes;
+    }
+    filled += bytes;
+    parts.back().push_back(std::move(tensor));
+  }
+  return parts;
+}
+
+}  // namespace
+
+Result<std::filesystem::path> write_weights(const std::filesystem::path& path, const Weights& weights,
+                                            StoredAs stored_as) {
+  TAKT_CHECK(stored_as.matrices == Dtype::f32 || stored_as.matrices == Dtype::f16);
   Weights copy = to_device(weights, at::kCPU);
   std::vector<StoredTensor> tensors;
-  visit(copy, [&](const std::string& name, at::Tensor& tensor, const std::vector<int64_t>&, Role) {
+  bool finite = true;
+  visit(copy, [&](const std::string& name, at::Tensor& tensor, const std::vector<int64_t>&, Role role) {
+    if (role == Role::matrix && stored_as.matrices == Dtype::f16) {
+      tensor = tensor.to(at::kHalf);
+      finite = finite && usable(tensor.to(at::kFloat), false);
+    }
     tensors.push_back(borrow(name, tensor));
   });
-  const Metadata metadata{{"format", std::string(kFormat)},
-                          {"base_width", std::to_string(weights.base_width)},
-                          {"calibrated", weights.calibrated ? "yes" : "no"}};
-  return write_safetensors(path, std::move(tensors), metadata);
+  if (!finite) {
+    return fail(Code::invalid_argument, "weights: a value is too large for half precision");
+  }
+  auto parts = split(std::move(tensors), stored_as.most_bytes);
+  if (!parts) {
+    return tl::unexpected(parts.error());
+  }
+  Metadata metadata{{"format", std::string(kFormat)},
+                    {"base_width", std::to_string(weights.base_width)},
+                    {"calibrated", weights.calibrated ? "yes" : "no"}};
+  for (std::size_t i = 0; i < parts->size(); ++i) {
+    if (parts->size() > 1) {
+      metadata["part"] = part_text(i + 1, parts->size());
+    }
+    const auto file = part_name(path, i + 1, parts->size());
+    if (auto written = write_safetensors(file, std::move((*parts)[i]), metadata); !written) {
+      return tl::unexpected(written.error());
+    }
+  }
+  return part_name(path, 1, parts->size());
+}
+
+Weights rounded_to_half(const Weights& weights) {
+  Weights copy = weights;
+  visit(copy, [&](const std::string&, at::Tensor& tensor, const std::vector<int64_t>&, Role role) {
+    if (role == Role::matrix) {
+      tensor = tensor.detach().to(at::kHalf).to(at::kFloat);
+    }
+  });
+  return copy;
 }
 
 at::Tensor slice(const Weights& weights, int segment, int index, int width_in, int width_out) {

@@ -11,6 +11,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <array>
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -59,11 +60,27 @@ void visit(Weights& weights, const Visitor& visitor);
 // Fresh weights (He initialisation), the same for the same seed. `base_width` is a multiple of 4 from 4 to 256.
 [[nodiscard]] Weights make_weights(int64_t base_width, uint64_t seed);
 
-// Code::corrupt for tensors that are missing, too many, misshapen or not finite.
+// One file, or all parts where `path` names the first (support/files.hpp). Tensors stored in half precision become
+// float. Code::corrupt for tensors that are missing, too many, misshapen or not finite, and for parts that do not
+// belong together.
 [[nodiscard]] Result<Weights> read_weights(const std::filesystem::path& path);
-// The same from a file in memory.
-[[nodiscard]] Result<Weights> parse_weights(const SafetensorsFile& file);
-[[nodiscard]] Result<void> write_weights(const std::filesystem::path& path, const Weights& weights);
+// The same from files in memory.
+[[nodiscard]] Result<Weights> parse_weights(std::vector<std::vector<std::byte>> parts);
+
+// What one file may hold at most; repositories and their tools get slow above.
+inline constexpr std::size_t kMostFileBytes = 16'000'000;
+
+// How weights lie in their file. Scales, shifts and statistics are few and of any magnitude: always single precision.
+struct StoredAs {
+  Dtype matrices = Dtype::f32;              // or f16
+  std::size_t most_bytes = kMostFileBytes;  // of one file
+};
+// Writes `path`, or NAME-1-of-N and so on beside it where that would be larger than allowed; gives the first file.
+// Code::invalid_argument if a weight is too large for half precision, or one tensor too large for a file.
+[[nodiscard]] Result<std::filesystem::path> write_weights(const std::filesystem::path& path, const Weights& weights,
+                                                          StoredAs stored_as = {});
+// The weights as a file in half precision will give them back, on the device they are on.
+[[nodiscard]] Weights rounded_to_half(const Weights& weights);
 
 // The convolution's slice for these widths; shares memory with the full one.
 [[nodiscard]] at::Tensor slice(const Weights& weights, int segment, int index, int width_in, int width_out);

@@ -20,12 +20,16 @@ Result<std::unique_ptr<BrokerThread>> BrokerThread::make(const files::Service& s
   core.max_streams = service.config.max_streams;
   core.max_batch = service.config.max_batch;
   core.learn_pace = true;
-  core.slot_pools = {slots};
-  for (std::size_t a = 0; a < service.config.accelerators(); ++a) {
-    const auto& entry = service.config.accelerator(AcceleratorId{a});
-    const auto& device = service.config.device_of(AcceleratorId{a});
+  core.slot_pools = {slots};  // the shared ones; devices with activations of their own have a pool each
+  for (const files::DeviceConfig& device : service.config.devices) {
+    const bool own = device.activations == files::Activations::own;
+    if (own) core.slot_pools.push_back(slots);
     // Workers of the cpu driver are threads: the kernel takes the core from a soft one as soon as a hard one wakes.
-    core.accelerators.push_back({.pool = SlotPoolId{0u}, .ahead = entry.ahead, .preempts = device.driver == "cpu" && entry.realtime});
+    for (const files::AcceleratorEntry& entry : device.accelerators)
+      core.accelerators.push_back({.pool = SlotPoolId{own ? core.slot_pools.size() - 1 : 0},
+                                   .ahead = entry.ahead,
+                                   .preempts = device.driver == "cpu" && entry.realtime,
+                                   .shares_slots = !own});
   }
   Port& port = *t;
   t->core_ = std::make_unique<Scheduler>(std::move(core), service.models, service.costs, policy, port, trace);

@@ -214,7 +214,8 @@ void Control::tell_status() {
   ServiceFacts facts{.running = live::monotonic_now() - started_,
                      .protocol_errors = broker_->counters().protocol_errors.load(std::memory_order_relaxed),
                      .trace_events_lost = trace_ ? trace_->lost() : 0,
-                     .degraded = broker_->degraded()};
+                     .degraded = broker_->degraded(),
+                     .accelerators = executors_->facts()};
   for (const Session& s : sessions_) facts.sessions += s.state == Session::State::active;
   for (const StreamName& s : stream_names_) facts.streams += s.open;
   status_->answer(status_json(service_.config, report_, facts));

@@ -11,9 +11,11 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
 #include "live/monotonic_clock.hpp"
 #include "wire/decode.hpp"
+#include "wire/executor_decode.hpp"
 
 namespace takt::daemon {
 namespace {
@@ -23,6 +25,7 @@ constexpr Duration kAdoptionGrace = 250ms;   // an executor that outlived an old
 constexpr Duration kAttachLimit = 60s;       // loading models may take long on a small machine
 constexpr Duration kFirstDelay = 20ms;       // before a restart, doubled with each strike
 constexpr std::uint32_t kQuarantine = 3;     // strikes in a row after which only an operator helps
+constexpr float kDisturbed = 1.15F;          // times the profile; the clock alone varies by less
 constexpr Duration kProven = 2s;             // up for so long, an executor has no strikes left: it does not die of every job
 
 template <class T>
@@ -61,6 +64,7 @@ Executors::Executors(const files::Service& service, Programs programs, ExecutorS
     devices_[i].config = &service.config.devices[i];
     devices_[i].first_accelerator = first;
     devices_[i].models.resize(service.models.size());
+    devices_[i].facts.resize(service.config.devices[i].accelerators.size());
     devices_[i].next_start = now;
     first += static_cast<std::uint32_t>(service.config.devices[i].accelerators.size());
   }
@@ -89,7 +93,7 @@ void Executors::handle(const live::Event& event) {
 void Executors::check(Instant now) {
   for (Device& d : devices_) {
     if (d.step == Step::connected && now >= d.kill_at) lost(d, "it did not become ready in time");
-    if (d.step != Step::absent || now < d.next_start || quitting_) continue;
+    if (d.step != Step::absent || now < d.next_start || quitting_ || d.refused) continue;
     if (d.config->executor == files::ExecutorStart::spawn && !d.child.running()) start(d, now);
   }
 }
@@ -98,7 +102,7 @@ Instant Executors::next_check() const noexcept {
   Instant next = kNever;
   for (const Device& d : devices_) {
     if (d.step == Step::connected) next = std::min(next, d.kill_at);
-    if (d.step == Step::absent && !d.child.running() && !quitting_ && d.config->executor == files::ExecutorStart::spawn)
+    if (d.step == Step::absent && !d.child.running() && !quitting_ && !d.refused && d.config->executor == files::ExecutorStart::spawn)
       next = std::min(next, d.next_start);
   }
   return next;
@@ -148,17 +152,31 @@ void Executors::greet(std::size_t stranger) {
   loop_.remove(socket.get());
   std::array<std::byte, wire::kMaxMessage> room;
   live::Packet p;
-  wire::ExecutorHello hello;
-  if (live::receive_packet(socket.get(), room, p) != live::Received::packet || p.bytes.size() != sizeof hello) return;
-  std::copy(p.bytes.begin(), p.bytes.end(), reinterpret_cast<std::byte*>(&hello));
-  if (hello.header.magic != wire::kMagic || hello.header.op != wire::ExecutorOp::hello || hello.header.major != wire::kExecutorMajor) return;
-  for (Device& d : devices_) {
-    if (d.config->name != wire::text_of(hello.device)) continue;
-    if (d.step != Step::absent || d.config->driver != wire::text_of(hello.driver)) return;
-    attach(d, std::move(socket));
+  if (live::receive_packet(socket.get(), room, p) != live::Received::packet) return;
+  const Result<wire::ExecutorHello> hello = wire::decode_executor<wire::ExecutorHello>(p.bytes);
+  if (!hello) {
+    // It comes again and again; said once.
+    if (!std::exchange(stranger_told_, true)) spdlog::warn("an executor was turned away: {}", hello.error().text);
     return;
   }
-  spdlog::warn("an executor for unknown device '{}' was turned away", wire::text_of(hello.device));
+  for (Device& d : devices_) {
+    if (d.config->name != wire::text_of(hello->device)) continue;
+    if (d.step == Step::absent && d.config->driver == wire::text_of(hello->driver) && fits(d, *hello)) attach(d, std::move(socket));
+    return;
+  }
+  spdlog::warn("an executor for unknown device '{}' was turned away", wire::text_of(hello->device));
+}
+
+// Whether its driver keeps activations where the configuration says. Told once; a process of ours is ended, not restarted.
+bool Executors::fits(Device& d, const wire::ExecutorHello& hello) {
+  const bool own = d.config->activations == files::Activations::own;
+  if (own == (hello.shares_slots == 0)) return true;
+  if (!std::exchange(d.refused, true))
+    spdlog::critical("executor {}: driver {} keeps activations {}: write <device name=\"{}\" driver=\"{}\" activations=\"{}\"> in {}",
+                     d.config->name, d.config->driver, own ? "in shared memory" : "on its device", d.config->name, d.config->driver,
+                     own ? "shared" : "own", service_.config.file.string());
+  if (d.child.running()) d.child.signal(SIGTERM);
+  return false;
 }
 
 void Executors::attach(Device& d, live::FileDescriptor socket) {
@@ -206,6 +224,11 @@ Result<void> Executors::send_all(Device& d) {
     m.spin_us = static_cast<std::uint32_t>(a.spin / 1us);
     m.realtime_priority = a.priority;
     m.realtime_worker = a.realtime;
+    m.precision = static_cast<std::uint8_t>(a.config.precision);
+    m.unit = static_cast<std::uint32_t>(a.config.unit);
+    m.sms = static_cast<std::uint32_t>(a.config.sms);
+    for (const files::AcceleratorEntry& other : d.config->accelerators)
+      if (&other != &a && other.config.unit == a.config.unit) m.other_sms[m.others++] = static_cast<std::uint32_t>(other.config.sms);
     wire::set_text(m.name, a.config.name);
     if (auto ok = live::send_message(d.socket.get(), m); !ok) return ok;
     ++d.awaited;
@@ -239,14 +262,28 @@ void Executors::receive(Device& d) {
   while (d.socket.valid()) {
     const live::Received what = live::receive_packet(d.socket.get(), room, p);
     if (what == live::Received::nothing) return;
-    wire::Ready r;
-    if (what != live::Received::packet || p.bytes.size() != sizeof r) {
+    if (what != live::Received::packet) {
       lost(d, what == live::Received::closed ? "it ended" : "it sent nonsense");
-      return;
+    } else if (const Result<void> taken = packet(d, p.bytes); !taken) {
+      lost(d, taken.error().text);
     }
-    std::copy(p.bytes.begin(), p.bytes.end(), reinterpret_cast<std::byte*>(&r));
-    ready(d, r);
   }
+}
+
+// An error says why the executor is to be given up.
+Result<void> Executors::packet(Device& d, std::span<const std::byte> bytes) {
+  const Result<wire::ExecutorHeader> header = wire::check_executor_header(bytes);
+  if (!header) return tl::unexpected(header.error());
+  if (header->op == wire::ExecutorOp::device_health) {
+    const Result<wire::DeviceHealth> h = wire::decode_executor<wire::DeviceHealth>(bytes);
+    if (!h) return tl::unexpected(h.error());
+    health(d, *h);
+    return {};
+  }
+  const Result<wire::Ready> r = wire::decode_executor<wire::Ready>(bytes);
+  if (!r) return tl::unexpected(r.error());
+  ready(d, *r);
+  return {};
 }
 
 void Executors::ready(Device& d, const wire::Ready& r) {
@@ -261,6 +298,7 @@ void Executors::ready(Device& d, const wire::Ready& r) {
     lost(d, "it could not be set up");
     return;
   }
+  if (r.about == wire::ExecutorOp::accelerator) granted(d, r);
   if (r.about == wire::ExecutorOp::load_model && r.header.number < d.models.size()) d.models[r.header.number] = true;
   if (d.awaited == 0 || --d.awaited > 0) return;
   d.step = Step::up;
@@ -269,6 +307,36 @@ void Executors::ready(Device& d, const wire::Ready& r) {
   share_.up(d.link.get());
   spdlog::info("executor {}: up, {}", d.config->name,
                r.realtime != 0 ? "real-time workers" : "workers without SCHED_FIFO");
+}
+
+void Executors::granted(Device& d, const wire::Ready& r) {
+  if (r.header.number >= d.facts.size()) return;
+  const files::AcceleratorEntry& a = d.config->accelerators[r.header.number];
+  AcceleratorFacts& facts = d.facts[r.header.number];
+  facts.sms = r.sms;
+  facts.note = wire::text_of(r.text);
+  if (r.sms > 0) spdlog::info("accelerator {}: {} multiprocessors granted", a.config.name, r.sms);
+  if (!facts.note.empty()) spdlog::warn("accelerator {}: {}", a.config.name, facts.note);
+}
+
+void Executors::health(Device& d, const wire::DeviceHealth& h) {
+  if (h.header.number >= d.facts.size()) return;
+  AcceleratorFacts& facts = d.facts[h.header.number];
+  const std::string& name = d.config->accelerators[h.header.number].config.name;
+  const bool were = facts.health && facts.health->others > 0, slow = facts.health && facts.health->throttled != 0;
+  if (h.others > 0 && !were) spdlog::warn("accelerator {}: {} other processes use its device", name, h.others);
+  if (h.others > 0 && h.pace > kDisturbed && !std::exchange(facts.disturbed, true))
+    spdlog::warn("accelerator {}: segments take {:.2f} times their profile while {} others use its device", name, h.pace, h.others);
+  if (h.others <= 0) facts.disturbed = false;
+  if (h.others <= 0 && were) spdlog::info("accelerator {}: has its device to itself again", name);
+  if (h.throttled != 0 && !slow) spdlog::warn("accelerator {}: its device is slowed down by heat or power", name);
+  facts.health = h;
+}
+
+std::vector<AcceleratorFacts> Executors::facts() const {
+  std::vector<AcceleratorFacts> all;
+  for (const Device& d : devices_) all.insert(all.end(), d.facts.begin(), d.facts.end());
+  return all;
 }
 
 // The process is given up: killed if it is still there, its link left to the scheduler thread if that had it.
@@ -288,13 +356,14 @@ void Executors::lost(Device& d, const char* why) {
   d.link.reset();
   d.step = Step::absent;
   d.models.assign(d.models.size(), false);
+  d.facts.assign(d.facts.size(), AcceleratorFacts{});
   strike(d, now);
   while (!d.mapping.empty()) mapped(d, d.mapping.back());
 }
 
 // Once for each process, whether it failed before or after it had connected.
 void Executors::strike(Device& d, Instant now) {
-  if (d.struck || quitting_) return;
+  if (d.struck || quitting_ || d.refused) return;
   d.struck = true;
   d.next_start = now + kFirstDelay * (1U << d.strikes++);
   if (d.strikes < kQuarantine) return;

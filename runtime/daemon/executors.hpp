@@ -3,6 +3,8 @@
 
 #include <functional>
 #include <memory>
+#include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,6 +40,14 @@ struct SharedPool {
   int fd = -1;
 };
 
+// What an executor said of one of its accelerators.
+struct AcceleratorFacts {
+  std::uint32_t sms = 0;   // granted; 0: the driver counts none
+  std::string note;        // what is not as configured
+  std::optional<wire::DeviceHealth> health;  // the latest
+  bool disturbed = false;  // since others have used its device, segments took longer than their profile
+};
+
 // Control thread only; never blocks. A device goes absent -> connected -> up; a link that was up is freed only when the
 // scheduler thread has let go of it.
 class Executors {
@@ -61,6 +71,8 @@ class Executors {
   void quit_all();  // of devices that are ours to start, adopted ones too
   [[nodiscard]] bool all_ended() const noexcept;
   [[nodiscard]] bool holds(std::uint32_t model) const noexcept;  // some executor has it loaded
+  // Of all accelerators by number; empty ones of executors that are not up.
+  [[nodiscard]] std::vector<AcceleratorFacts> facts() const;
 
  private:
   enum class Step : std::uint8_t { absent, connected, up };
@@ -75,9 +87,11 @@ class Executors {
     std::uint32_t awaited = 0;               // answers still to come before it is up
     std::vector<std::uint32_t> mapping;      // pools it has been told of and not yet acknowledged
     std::vector<bool> models;
+    std::vector<AcceleratorFacts> facts;     // by position
     Instant next_start{}, kill_at = kNever, up_since{};
     std::uint32_t strikes = 0;               // failures in a row
     bool struck = false;                     // this process has had its strike
+    bool refused = false;                    // its driver is not as configured: only an operator helps
   };
   static constexpr std::uint64_t kTokens = 1024, kListener = 0, kStranger = 1, kSocket = 256, kChild = 512;
 
@@ -87,7 +101,11 @@ class Executors {
   void attach(Device& d, live::FileDescriptor socket);
   [[nodiscard]] Result<void> send_all(Device& d);
   void receive(Device& d);
+  [[nodiscard]] Result<void> packet(Device& d, std::span<const std::byte> bytes);
+  [[nodiscard]] bool fits(Device& d, const wire::ExecutorHello& hello);
   void ready(Device& d, const wire::Ready& r);
+  void granted(Device& d, const wire::Ready& r);
+  void health(Device& d, const wire::DeviceHealth& h);
   void lost(Device& d, const char* why);
   void strike(Device& d, Instant now);
   void child_ended(Device& d);
@@ -104,7 +122,7 @@ class Executors {
   std::vector<std::unique_ptr<ExecutorLink>> leaving_;  // of lost executors, until the scheduler thread lets go
   std::function<std::vector<SharedPool>()> all_pools_;
   std::uint64_t generation_ = 0;
-  bool quitting_ = false;
+  bool quitting_ = false, stranger_told_ = false;
 };
 
 }  // namespace takt::daemon

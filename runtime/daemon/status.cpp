@@ -32,17 +32,43 @@ std::string frames_json(const SchedulerReport& report) {
   return frames.end();
 }
 
-std::string accelerators_json(const files::ServiceConfig& config, const SchedulerReport& report) {
+// What is not known is left out.
+std::string device_json(const wire::DeviceHealth& h, bool disturbed) {
+  JsonObject device;
+  const auto real = [&](const char* key, float value) {
+    if (value != -1) device.real(key, static_cast<double>(value));
+  };
+  const auto whole = [&](const char* key, std::int64_t value) {
+    if (value >= 0) device.whole(key, value);
+  };
+  whole("energy_mj", h.energy_mj);
+  real("power_w", h.power_w);
+  real("temperature_c", h.temperature_c);
+  real("busy", h.busy);
+  real("pace", h.pace);
+  whole("clock_mhz", h.clock_mhz);
+  whole("memory_clock_mhz", h.memory_clock_mhz);
+  whole("others", h.others);
+  whole("late_allocations", h.late_allocations);
+  return device.raw("throttled", truth(h.throttled != 0)).raw("disturbed", truth(disturbed)).end();
+}
+
+std::string accelerators_json(const files::ServiceConfig& config, const SchedulerReport& report,
+                              const ServiceFacts& service) {
   std::size_t a = 0;
   return files::json_list(report.accelerators, [&](const SchedulerReport::AcceleratorReport& r) {
-    return JsonObject()
-        .text("name", config.accelerator(AcceleratorId{a++}).config.name)
+    const AcceleratorFacts& facts = service.accelerators[a];
+    JsonObject all;
+    all.text("name", config.accelerator(AcceleratorId{a++}).config.name)
         .raw("up", truth(r.up))
         .real("pace", r.correction.pace)
         .real("spread", r.correction.spread)
         .whole("detour_ns", to_ns(r.correction.detour))
         .whole("detour_spread_ns", to_ns(r.correction.detour_spread))
-        .end();
+        .whole("sms", facts.sms)
+        .text("note", facts.note);
+    if (facts.health) all.raw("device", device_json(*facts.health, facts.disturbed));
+    return all.end();
   });
 }
 
@@ -76,7 +102,7 @@ void StatusSocket::answer(const std::string& json) {
 std::string status_json(const files::ServiceConfig& config, const SchedulerReport& report, const ServiceFacts& facts) {
   return JsonObject()
       .raw("policy", policy_json(config, report.policy))
-      .raw("accelerators", accelerators_json(config, report))
+      .raw("accelerators", accelerators_json(config, report, facts))
       .raw("frames", frames_json(report))
       .whole("segments_started", report.core.starts)
       .whole("decisions", report.core.decisions)

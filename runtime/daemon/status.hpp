@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/executors.hpp"
 #include "daemon/traffic.hpp"
 #include "files/service_file.hpp"
 #include "live/unix_socket.hpp"
@@ -34,9 +35,11 @@ struct ServiceFacts {
   std::uint64_t protocol_errors = 0, trace_events_lost = 0;
   std::string_view degraded;  // why there is no real time; empty: there is
   std::size_t sessions = 0, streams = 0;
+  std::vector<AcceleratorFacts> accelerators;  // by number
 };
 
-// {"policy":{"name","settings":[],"values":{}},"accelerators":[{"name","up","pace",...}],"frames":{...},...}
+// {"policy":{"name","settings":[],"values":{}},"accelerators":[{"name","up","pace",...,"sms","note","device":{...}}],
+//  "frames":{...},...}; "device" has what its driver measures, and is missing where it measures nothing.
 [[nodiscard]] std::string status_json(const files::ServiceConfig& config, const SchedulerReport& report,
                                       const ServiceFacts& facts);
 

@@ -38,12 +38,25 @@ class Device {
   [[nodiscard]] Driver& driver() noexcept { return *driver_; }
   [[nodiscard]] ModelShelf& models() noexcept { return models_; }
 
-  // Opens the accelerator at this position, or confirms one that is open already. What was opened with other settings
-  // cannot be changed (`unsupported`): drivers and threads are bound to them, and only a new process can have new ones.
-  [[nodiscard]] Result<void> open(std::uint32_t position, const AcceleratorSetup& setup);
+  // Opens the accelerator at this position, or confirms one that is open already: what it gave then. What was opened
+  // with other settings cannot be changed (`unsupported`): drivers and threads are bound to them, and only a new
+  // process can have new ones.
+  [[nodiscard]] Result<Opened> open(std::uint32_t position, const AcceleratorSetup& setup);
 
-  // Starts the threads that are missing and lets all workers of the `accelerators` serve the session.
+  // Starts the threads that are missing and lets all workers of the `accelerators` prepare for the session and serve
+  // it. Blocks until all have prepared; an error of any stops them all.
   [[nodiscard]] Result<StartReport> start(const SessionView& session, std::span<const std::uint32_t> accelerators);
+
+  // Tells the driver of a pool that was mapped, or that will be unmapped. That it can do nothing with pools is logged
+  // once.
+  void pool_mapped(const Pool& pool);
+  void pool_leaves(const Pool& pool) noexcept { driver_->unmap_pool(pool.memory.span()); }
+
+  // What the driver measures of an open accelerator's device, and its workers' pace since the last call; nothing if it
+  // measures nothing. May take milliseconds.
+  [[nodiscard]] std::optional<wire::DeviceHealth> health(std::uint32_t position);
+  // Whether it is worth asking again.
+  [[nodiscard]] bool measures(std::uint32_t position) const { return accelerators_[position]->measured; }
 
   // Asks all workers to stop; then waits. False: some launch has not ended by `deadline`.
   void stop(Worker::Stop how);
@@ -56,6 +69,9 @@ class Device {
  private:
   struct Accelerator {
     AcceleratorSetup setup;
+    Opened opened;
+    bool measured = true;  // until the driver has said otherwise
+    Spent told;            // by its workers, when its health was last asked for
     std::array<std::unique_ptr<Worker>, wire::kWorkerLanes> workers;  // by takt::Lane: real-time, normal
     std::array<std::uint64_t, wire::kWorkerLanes> logged{};           // failures
   };
@@ -65,6 +81,7 @@ class Device {
   ModelShelf models_;
   live::Notifier trouble_;
   Instant last_log_{};
+  bool pools_told_ = false;  // that the driver does not map them
   std::array<std::optional<Accelerator>, wire::kMaxExecutorAccelerators> accelerators_;
 };
 

@@ -70,8 +70,8 @@ class Executor {
   }
 
   Session::Next converse(Session& session) {
-    loop_.set_timer(kNever);
     for (;;) {
+      loop_.set_timer(session.tell_health(live::monotonic_now()));
       for (const live::Event& event : loop_.wait()) {
         if (event.token == kSignal) {
           signalled_ = true;

@@ -6,8 +6,9 @@
 namespace takt::executor {
 namespace {
 
+// Null where activations are the driver's.
 std::byte* slot_at(const SessionView& session, std::uint32_t slot) noexcept {
-  return slot < session.slot_count ? session.slots + slot * session.slot_bytes : nullptr;
+  return session.slots != nullptr ? session.slots + slot * session.slot_bytes : nullptr;
 }
 
 Result<std::span<std::byte>> result_area(const SessionView& session, const Place& place,
@@ -56,18 +57,20 @@ Result<void> LaunchBuilder::fill(const SessionView& session, const Place& place,
   if (place.first) {
     if (const Result<void> filled = fill_inputs(session, place, record, position); !filled) return filled;
   } else {
-    io.slot_in = slot_at(session, job.slot_in);
-    if (io.slot_in == nullptr)
+    if (job.slot_in >= session.slot_count)
       return fail(Code::invalid_argument, "the entry's input slot is out of range", job.slot_in);
+    io.slot_in = slot_at(session, job.slot_in);
+    io.slot_in_number = job.slot_in;
   }
   if (place.last) {
     const Result<std::span<std::byte>> area = result_area(session, place, record);
     if (!area) return tl::unexpected(area.error());
     io.result = *area;
   } else {
-    io.slot_out = slot_at(session, job.slot_out);
-    if (io.slot_out == nullptr)
+    if (job.slot_out >= session.slot_count)
       return fail(Code::invalid_argument, "the entry's output slot is out of range", job.slot_out);
+    io.slot_out = slot_at(session, job.slot_out);
+    io.slot_out_number = job.slot_out;
   }
   return {};
 }

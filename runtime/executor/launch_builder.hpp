@@ -9,7 +9,7 @@
 
 namespace takt::executor {
 
-// One a worker; never allocates.
+// One a launch under way; never allocates. Not to be moved once it has built something.
 class LaunchBuilder {
  public:
   explicit LaunchBuilder(std::uint32_t accelerator) noexcept { launch_.accelerator = accelerator; }

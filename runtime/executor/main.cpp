@@ -19,14 +19,19 @@ namespace {
 
 using namespace takt;
 
+constexpr const char* kAcceleratorForm =
+    "name=NAME[,cores=0,1,...][,threads=N][,unit=N][,sms=N][,others=N,...][,precision=half|single]";
+
 struct Arguments {
   executor::ExecutorOptions serve;
   executor::ProfileOptions profile;
   std::string driver_directory, lock, linger = "60s", accelerator;
   unsigned seconds = 60;
+  double energy = 2;
 };
 
-// "name=cpu0,cores=0,1,threads=2": a bare value goes on with the list before it.
+// "name=cpu0,cores=0,1,threads=2" or "name=gpu0,unit=0,sms=32,precision=single": a bare value goes on with the list
+// before it.
 bool parse_accelerator(const std::string& text, AcceleratorConfig& config) {
   std::istringstream parts(text);
   std::string key;
@@ -42,6 +47,14 @@ bool parse_accelerator(const std::string& text, AcceleratorConfig& config) {
       config.cores.push_back(*number);
     else if (key == "threads" && equals != std::string::npos && number && *number > 0)
       config.threads = *number, threads_given = true;
+    else if (key == "unit" && equals != std::string::npos && number && *number >= 0)
+      config.unit = *number;
+    else if (key == "sms" && equals != std::string::npos && number && *number >= 0)
+      config.sms = *number;
+    else if (key == "others" && number && *number >= 0)
+      config.others.push_back(*number);
+    else if (key == "precision" && equals != std::string::npos && (value == "half" || value == "single"))
+      config.precision = value == "half" ? Precision::half : Precision::single;
     else
       return false;
   }
@@ -62,14 +75,17 @@ void describe(CLI::App& app, Arguments& a) {
       app.add_option("--profile", a.profile.output, "measure a model, write its cost profile here, end");
   output->excludes(device)->excludes(socket);
   auto* const model = app.add_option("--model", a.profile.model, "directory of the model to measure")->needs(output);
-  auto* const accelerator =
-      app.add_option("--accelerator", a.accelerator, "name=NAME[,cores=0,1,...][,threads=N]")->needs(output);
+  auto* const accelerator = app.add_option("--accelerator", a.accelerator, kAcceleratorForm)->needs(output);
   output->needs(model)->needs(accelerator);
   app.add_option("--batches", a.profile.batches, "batch sizes to measure (default 1,2,4,8)")
       ->delimiter(',')
       ->check(CLI::IsMember({1, 2, 4, 8, 16}))
       ->needs(output);
   app.add_option("--seconds", a.seconds, "time to aim at (default 60)")->check(CLI::Range(1, 86400))->needs(output);
+  app.add_option("--energy", a.energy,
+                 "seconds a row in which its energy is measured, where the driver can (default 2)")
+      ->check(CLI::Range(0.0, 3600.0))
+      ->needs(output);
   app.add_option("--priority", a.profile.priority, "measure under SCHED_FIFO with this priority (default 0: not)")
       ->check(CLI::Range(0, 99))
       ->needs(output);
@@ -99,9 +115,10 @@ int usage(const char* text) {
 
 int profile(Arguments& a, Driver& driver) {
   if (!parse_accelerator(a.accelerator, a.profile.accelerator))
-    return usage("--accelerator must be name=NAME[,cores=0,1,...][,threads=N]");
+    return usage((std::string("--accelerator must be ") + kAcceleratorForm).c_str());
   a.profile.driver_name = a.serve.driver_name;
   a.profile.time = std::chrono::seconds(a.seconds);
+  a.profile.energy = std::chrono::duration_cast<Duration>(std::chrono::duration<double>(a.energy));
   return executor::run_profile(a.profile, driver);
 }
 

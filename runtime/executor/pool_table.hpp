@@ -31,6 +31,12 @@ class PoolTable {
   // none.
   [[nodiscard]] Result<void> unmap(std::uint32_t number);
   [[nodiscard]] std::size_t mapped() const noexcept { return mapped_; }  // main thread
+  // Main thread. Calls use(pool) for each that is mapped.
+  template <class Use>
+  void each(Use use) const {
+    for (std::uint32_t i = 0, left = static_cast<std::uint32_t>(mapped_); left > 0; ++i)
+      if (const Pool* const pool = find(i); pool != nullptr) --left, use(*pool);
+  }
 
   // Any thread; null if there is none. Valid until it is unmapped.
   [[nodiscard]] const Pool* find(std::uint32_t number) const noexcept {

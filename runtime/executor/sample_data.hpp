@@ -20,6 +20,7 @@ class Areas {
   [[nodiscard]] std::span<std::byte> operator[](std::size_t i) const noexcept {
     return memory_.span().subspan(i * stride_, bytes_);
   }
+  [[nodiscard]] std::span<const std::byte> whole() const noexcept { return memory_.span(); }
 
  private:
   live::Mapping memory_;

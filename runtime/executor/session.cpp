@@ -8,26 +8,24 @@
 
 #include "executor/log.hpp"
 #include "wire/decode.hpp"
+#include "wire/executor_decode.hpp"
 
 namespace takt::executor {
 namespace {
 
 constexpr std::uint64_t kMaxVariants = 1 << 20;
 
-// A copy of the packet if it is exactly a T.
-template <class T>
-std::optional<T> as(std::span<const std::byte> bytes) {
-  if (bytes.size() != sizeof(T)) return std::nullopt;
-  T message;
-  std::memcpy(&message, bytes.data(), sizeof(T));
-  return message;
-}
+constexpr Duration kHealthPeriod = std::chrono::seconds(1);
 
 tl::unexpected<InputError> refuse(const std::string& model, std::string text) {
   return tl::unexpected<InputError>(InputError{model, 0, "", std::move(text)});
 }
 
 }  // namespace
+
+Session::~Session() {
+  view_.pools.each([&](const Pool& pool) { device_->pool_leaves(pool); });
+}
 
 Result<void> Session::greet(const std::string& device_name, const std::string& driver_name) {
   wire::ExecutorHello hello{};
@@ -58,37 +56,47 @@ Session::Next Session::receive() {
 }
 
 Session::Next Session::dispatch(live::Packet& packet) {
-  wire::ExecutorHeader header;
-  if (packet.bytes.size() < sizeof(header)) return Next::closed;
-  std::memcpy(&header, packet.bytes.data(), sizeof(header));
-  bool good = header.magic == wire::kMagic && header.major == wire::kExecutorMajor &&
-              header.bytes == packet.bytes.size() &&
-              (attached() || header.op == wire::ExecutorOp::attach || header.op == wire::ExecutorOp::quit);
-  const auto call = [&](auto message, auto&& use) { good = good && message.has_value() && use(*message); };
-  switch (header.op) {
+  const Result<wire::ExecutorHeader> header = wire::check_executor_header(packet.bytes);
+  if (!header) {
+    log_line("gave the broker up: %s", header.error().text);
+    return Next::closed;
+  }
+  const wire::ExecutorOp op = header->op;
+  const char* fault = nullptr;
+  if (!attached() && op != wire::ExecutorOp::attach && op != wire::ExecutorOp::quit) fault = "it has not attached us";
+  // Calls use(message) if the packet is a good one; false from it means that the session cannot go on.
+  const auto call = [&]<class T>(std::type_identity<T>, auto&& use) {
+    if (fault != nullptr) return;
+    const Result<T> message = wire::decode_executor<T>(packet.bytes);
+    if (!message)
+      fault = message.error().text;
+    else if (!use(*message))
+      fault = "it asks for what cannot be";
+  };
+  switch (op) {
     case wire::ExecutorOp::attach:
-      call(as<wire::Attach>(packet.bytes), [&](auto& m) { return attach(m, packet); });
+      call(std::type_identity<wire::Attach>{}, [&](auto& m) { return attach(m, packet); });
       break;
     case wire::ExecutorOp::accelerator:
-      call(as<wire::OpenAccelerator>(packet.bytes), [&](auto& m) { return open_accelerator(m); });
+      call(std::type_identity<wire::OpenAccelerator>{}, [&](auto& m) { return open_accelerator(m); });
       break;
     case wire::ExecutorOp::load_model:
-      call(as<wire::LoadModel>(packet.bytes), [&](auto& m) { return load_model(m); });
+      call(std::type_identity<wire::LoadModel>{}, [&](auto& m) { return load_model(m); });
       break;
     case wire::ExecutorOp::map_pool:
-      call(as<wire::MapPool>(packet.bytes), [&](auto& m) { return map_pool(m, packet); });
+      call(std::type_identity<wire::MapPool>{}, [&](auto& m) { return map_pool(m, packet); });
       break;
     case wire::ExecutorOp::unmap_pool:
-      call(as<wire::ExecutorSimple>(packet.bytes), [&](auto& m) { return unmap_pool(m); });
+      call(std::type_identity<wire::ExecutorSimple>{}, [&](auto& m) { return unmap_pool(m); });
       break;
     case wire::ExecutorOp::start_workers:
-      call(as<wire::ExecutorSimple>(packet.bytes), [&](auto& m) { return start_workers(m); });
+      call(std::type_identity<wire::ExecutorSimple>{}, [&](auto& m) { return start_workers(m); });
       break;
-    case wire::ExecutorOp::quit: return good ? Next::quit : Next::closed;
-    default: good = false; break;
+    case wire::ExecutorOp::quit: return Next::quit;
+    default: fault = "no such operation"; break;
   }
-  if (!good) log_line("gave the broker up at message %u", static_cast<unsigned>(header.op));
-  return good ? Next::go_on : Next::closed;
+  if (fault != nullptr) log_line("gave the broker up at message %u: %s", static_cast<unsigned>(op), fault);
+  return fault == nullptr ? Next::go_on : Next::closed;
 }
 
 bool Session::attach(const wire::Attach& message, live::Packet& packet) {
@@ -102,7 +110,8 @@ bool Session::attach(const wire::Attach& message, live::Packet& packet) {
       Mapping::map(packet.descriptors[0].get(), sizeof(wire::ExecutorMemory), Access::read_write, Populate::eager);
   auto board = Mapping::map(packet.descriptors[1].get(), board_bytes, Access::read_only, Populate::eager);
   if (!memory || !board) return false;
-  if (slot_bytes > 0) {
+  const bool shares_slots = device_->driver().caps().shares_slots;
+  if (slot_bytes > 0 && shares_slots) {
     auto slots = Mapping::map(packet.descriptors[2].get(), slot_bytes, Access::read_write, Populate::eager);
     if (!slots) return false;
     slots_ = std::move(*slots);
@@ -117,27 +126,33 @@ bool Session::attach(const wire::Attach& message, live::Packet& packet) {
   view_.board = {board_.as<wire::JobRecord>(), static_cast<std::size_t>(message.board_jobs)};
   view_.slots = slots_.data();
   view_.slot_bytes = message.slot_bytes;
-  view_.slot_count = slots_.valid() ? message.slots : 0;
+  view_.slot_count = slots_.valid() || !shares_slots ? message.slots : 0;
   view_.completed = live::Notifier(std::move(packet.descriptors[3]));
   return true;
 }
 
 bool Session::open_accelerator(const wire::OpenAccelerator& message) {
+  if (started_) return false;
   const std::uint32_t position = message.header.number;
-  if (message.cores > message.core.size() || message.threads == 0 || position >= wire::kMaxExecutorAccelerators ||
-      started_)
-    return false;
   AcceleratorSetup setup;
   setup.config.name = wire::text_of(message.name);
   setup.config.cores.assign(message.core.begin(), message.core.begin() + message.cores);
   setup.config.threads = static_cast<int>(message.threads);
+  setup.config.unit = static_cast<int>(message.unit);
+  setup.config.sms = static_cast<int>(message.sms);
+  setup.config.others.assign(message.other_sms.begin(), message.other_sms.begin() + message.others);
+  setup.config.precision = static_cast<Precision>(message.precision);
   setup.spin = std::chrono::microseconds(message.spin_us);
   setup.priority = message.realtime_priority;
   setup.realtime = message.realtime_worker != 0;
-  const Result<void> opened = device_->open(position, setup);
-  if (opened && std::find(accelerators_.begin(), accelerators_.end(), position) == accelerators_.end())
+  const Result<Opened> opened = device_->open(position, setup);
+  if (!opened) return answer(message.header, tl::unexpected(opened.error()));
+  if (std::find(accelerators_.begin(), accelerators_.end(), position) == accelerators_.end())
     accelerators_.push_back(position);
-  return answer(message.header, opened);
+  wire::Ready ready{};
+  ready.sms = std::min(static_cast<std::uint32_t>(std::max(opened->sms, 0)), wire::kMaxSms);
+  wire::set_text(ready.text, opened->note);
+  return send(ready, message.header.op, position);
 }
 
 bool Session::load_model(const wire::LoadModel& message) {
@@ -179,20 +194,26 @@ Parsed<void> Session::load(const wire::LoadModel& message) {
 }
 
 bool Session::map_pool(const wire::MapPool& message, live::Packet& packet) {
-  if (packet.descriptor_count != 1 ||
-      (message.kind != wire::PoolKind::frames && message.kind != wire::PoolKind::results))
-    return false;
+  if (packet.descriptor_count != 1) return false;
   const Result<void> mapped =
       view_.pools.map(message.header.number, packet.descriptors[0].get(), message.bytes, message.kind);
+  if (mapped) device_->pool_mapped(*view_.pools.find(message.header.number));
   return answer(message.header, mapped);
 }
 
 bool Session::unmap_pool(const wire::ExecutorSimple& message) {
+  if (const Pool* const pool = view_.pools.find(message.header.number); pool != nullptr) device_->pool_leaves(*pool);
   return answer(message.header, view_.pools.unmap(message.header.number));
 }
 
 bool Session::start_workers(const wire::ExecutorSimple& message) {
   if (started_) return false;
+  // Not at attach: only now does a driver know all of its devices.
+  if (!device_->driver().caps().shares_slots) {
+    const Result<void> made =
+        device_->driver().make_slots(view_.slot_bytes, static_cast<std::uint32_t>(view_.slot_count));
+    if (!made) return answer(message.header, made);
+  }
   const Result<StartReport> started = device_->start(view_, accelerators_);
   if (!started) return answer(message.header, tl::unexpected(started.error()));
   started_ = true;
@@ -201,6 +222,18 @@ bool Session::start_workers(const wire::ExecutorSimple& message) {
   wire::set_text(ready.text, started->text);
   if (!started->realtime) log_line("runs without real time: %s", started->text.c_str());
   return send(ready, message.header.op, message.header.number);
+}
+
+Instant Session::tell_health(Instant now) {
+  if (!started_) return kNever;
+  if (now < next_health_) return next_health_;
+  next_health_ = kNever;
+  for (const std::uint32_t a : accelerators_) {
+    // What does not fit now, or cannot be had, comes a second later.
+    if (const auto health = device_->health(a); health) (void)live::send_message(socket_.get(), *health);
+    if (device_->measures(a)) next_health_ = now + kHealthPeriod;
+  }
+  return next_health_;
 }
 
 bool Session::answer(const wire::ExecutorHeader& request, const Result<void>& outcome) {

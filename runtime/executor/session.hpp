@@ -22,11 +22,18 @@ class Session {
   enum class Next { go_on, closed, quit };
 
   Session(Device& device, live::FileDescriptor socket) : device_(&device), socket_(std::move(socket)) {}
+  ~Session();
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   // Says who we are and what we hold.
   [[nodiscard]] Result<void> greet(const std::string& device_name, const std::string& driver_name);
   // Takes every message that waits. May block as long as the driver takes to load a model.
   [[nodiscard]] Next receive();
+
+  // Tells the broker how the devices are, if that is due and anything is measured; when to call it again. Takes as long
+  // as the driver does.
+  [[nodiscard]] Instant tell_health(Instant now);
 
   [[nodiscard]] int fd() const noexcept { return socket_.get(); }
   [[nodiscard]] bool attached() const noexcept { return view_.memory != nullptr; }
@@ -50,6 +57,7 @@ class Session {
   SessionView view_;
   std::vector<std::uint32_t> accelerators_;  // opened in this session
   bool started_ = false;
+  Instant next_health_{};
   alignas(8) std::array<std::byte, wire::kMaxMessage> room_{};
 };
 

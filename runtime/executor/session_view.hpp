@@ -24,7 +24,7 @@ struct Place {
 struct SessionView {
   wire::ExecutorMemory* memory = nullptr;
   std::span<const wire::JobRecord> board;
-  std::byte* slots = nullptr;
+  std::byte* slots = nullptr;  // null: the driver keeps activations on its device and knows them by number
   std::uint64_t slot_bytes = 0, slot_count = 0;
   std::vector<Place> places;  // by VariantId; gaps have no model
   PoolTable pools;

@@ -23,10 +23,25 @@ void relax() noexcept {
 
 constexpr int kLooksPerClockReading = 32;
 
+// So long before what is under way should end the next entry is claimed: the driver's call takes some 10 us, segments
+// end up to a few per cent early, and every microsecond more is one in which the entry cannot be recalled.
+constexpr Duration kLead = std::chrono::microseconds(30);
+// While nothing is posted and the end is near, the ring is looked at so often; less and less where the launch takes
+// longer than predicted.
+constexpr Duration kLookAgain = std::chrono::microseconds(10);
+constexpr int kOverdueShare = 4;
+constexpr Duration kLongest = std::chrono::hours(1);  // that a profile has
+// One wait in the driver while there is nothing to claim; only bounded so that drivers need not count to infinity.
+constexpr Duration kPatience = std::chrono::seconds(1);
+
 }  // namespace
 
 Worker::Worker(Driver& driver, WorkerConfig config)
-    : driver_(&driver), config_(std::move(config)), builder_(config_.accelerator), thread_([this] { thread_main(); }) {
+    : driver_(&driver),
+      config_(std::move(config)),
+      depth_(std::min(driver.caps().depth, static_cast<int>(FlightQueue::kMost))),
+      flights_(config_.accelerator),
+      thread_([this] { thread_main(); }) {
   while (state_.load() == kStarting) live::futex_wait(state_, kStarting);
 }
 
@@ -41,8 +56,13 @@ void Worker::serve(const SessionView& session, wire::LaneRings& rings, const liv
   rings_ = &rings;
   trouble_ = trouble;
   command_.store(kServe);
-  state_.store(kServing);
+  state_.store(kPreparing);
   live::futex_wake(state_);
+}
+
+Result<void> Worker::await_prepared() noexcept {
+  while (state_.load() == kPreparing) live::futex_wait(state_, kPreparing);
+  return prepared_;
 }
 
 void Worker::stop(Stop how) {
@@ -68,7 +88,7 @@ Trouble Worker::trouble() const noexcept {
 
 // The order matters. The driver makes its thread pool in enter(): pinned first, so that the pool's threads share the
 // mask; real-time last, so that they do not inherit it (a spinning OpenMP team under SCHED_FIFO on too few cores never
-// ends).
+// ends), and so that the seconds of the first prepare() are not taken from everybody else.
 void Worker::enter() {
   live::name_thread(config_.name);
   entered_ = live::pin_thread(config_.cores);
@@ -76,7 +96,13 @@ void Worker::enter() {
     entered_ = driver_->enter(config_.accelerator, config_.realtime ? Criticality::hard : Criticality::soft);
   live::prefault_stack();
   live::set_timer_slack();
-  if (entered_ && config_.realtime && config_.priority > 0) fifo_ = live::take_fifo(config_.priority);
+}
+
+Result<void> Worker::prepare() {
+  const Criticality worker = config_.realtime ? Criticality::hard : Criticality::soft;
+  if (const Result<void> prepared = driver_->prepare(config_.accelerator, worker); !prepared) return prepared;
+  if (config_.realtime && config_.priority > 0 && !fifo_.granted) fifo_ = live::take_fifo(config_.priority);
+  return {};
 }
 
 void Worker::thread_main() {
@@ -86,9 +112,13 @@ void Worker::thread_main() {
     live::futex_wake(state_);
     while (state_.load() == kIdle) live::futex_wait(state_, kIdle);
     if (state_.load() == kEnding) return;
+    prepared_ = prepare();
+    if (!prepared_) continue;
+    state_.store(kServing);
+    live::futex_wake(state_);
     wire::StartConsumer starts(rings_->start);
     wire::CompletionProducer completions(rings_->completion);
-    serve_loop(starts, completions);
+    depth_ > 1 ? serve_ahead(starts, completions) : serve_loop(starts, completions);
   }
 }
 
@@ -102,11 +132,40 @@ void Worker::serve_loop(wire::StartConsumer& starts, wire::CompletionProducer& c
       continue;
     }
     if (command == kDrain) return;
-    if (spin_for_work(starts)) continue;
-    starts.announce_sleep();
-    live::futex_wait(starts.doorbell(), bell);
-    starts.awake();
+    sleep(starts, bell);
   }
+}
+
+// As serve_loop(), but what is claimed is under way until the driver has told of its end. The doorbell matters only
+// while nothing is: else the ring is looked at when the next entry should be claimed, and whenever a launch has ended.
+void Worker::serve_ahead(wire::StartConsumer& starts, wire::CompletionProducer& completions) noexcept {
+  for (;;) {
+    const std::uint32_t bell = starts.doorbell().load();
+    const std::uint32_t command = command_.load();
+    const bool room = command != kStopNow && flights_.size() < static_cast<std::size_t>(depth_);
+    const Instant now = live::monotonic_now(), claim_at = flights_.empty() ? now : flights_.predicted_end() - kLead;
+    if (room && now >= claim_at) {
+      if (const wire::StartEntry* const entry = starts.try_claim(); entry != nullptr) {
+        launch(*entry, starts.sequence());
+        continue;
+      }
+    }
+    if (!flights_.empty()) {
+      const Instant look_again = now + std::max(kLookAgain, (now - claim_at) / kOverdueShare);
+      await(!room ? now + kPatience : now < claim_at ? claim_at : look_again, completions);
+      continue;
+    }
+    if (command != kServe) return;
+    sleep(starts, bell);
+  }
+}
+
+// Spins for a while, then sleeps until the doorbell is no longer what it was.
+void Worker::sleep(wire::StartConsumer& starts, std::uint32_t bell) noexcept {
+  if (spin_for_work(starts)) return;
+  starts.announce_sleep();
+  live::futex_wait(starts.doorbell(), bell);
+  starts.awake();
 }
 
 bool Worker::spin_for_work(const wire::StartConsumer& starts) const noexcept {
@@ -126,24 +185,66 @@ void Worker::run(const wire::StartEntry& entry, std::uint64_t sequence,
   wire::CompletionEntry* const out = completions.entry();
   // Full only if the broker broke its own bound. Without a completion it will give this executor up.
   if (out == nullptr) return;
+  Flight& flight = flights_.oldest();
   out->metrics = {};
-  const Result<const Launch*> launch = builder_.build(*session_, entry, out->metrics);
+  const Result<const Launch*> launch = flight.builder.build(*session_, entry, out->metrics);
   const Instant started = live::monotonic_now();
   const Result<void> ran = launch ? driver_->run(**launch) : tl::unexpected(launch.error());
   const Instant ended = live::monotonic_now();
-  out->sequence = sequence;
-  out->started_ns = to_ns(started);
-  out->ended_ns = to_ns(ended);
-  out->status = ran ? wire::RunStatus::ok : wire::RunStatus::failed;
-  out->count = std::min<std::uint32_t>(entry.count, kMaxBatch);
-  completions.publish();
-  session_->completed.notify();
-  if (!ran) note_failure(ran.error());
+  flight.sequence = sequence;
+  flight.count = entry.count;
+  flight.expected = Duration{entry.expected_ns};
+  complete(*out, flight, started, ended, ran, completions);
 }
 
-void Worker::note_failure(const Error& error) noexcept {
-  failure_text_.store(error.text);
-  failure_vendor_.store(error.vendor);
+void Worker::launch(const wire::StartEntry& entry, std::uint64_t sequence) noexcept {
+  Flight& flight = flights_.place();
+  flight.sequence = sequence;
+  flight.count = entry.count;
+  flight.metrics = {};
+  const Result<const Launch*> launch = flight.builder.build(*session_, entry, flight.metrics);
+  flight.launched = live::monotonic_now();
+  flight.begun = launch ? driver_->launch(**launch) : tl::unexpected(launch.error());
+  flight.expected = flight.begun ? std::clamp(Duration{entry.expected_ns}, Duration{0}, kLongest) : Duration{0};
+  flights_.add();
+}
+
+// Waits for the end of the oldest launch, or until `until`. One that never began ends as soon as it is the oldest:
+// completions come in the order of claims.
+void Worker::await(Instant until, wire::CompletionProducer& completions) noexcept {
+  Flight& flight = flights_.oldest();
+  const Result<bool> over = flight.begun ? driver_->await(until) : tl::unexpected(flight.begun.error());
+  if (over && !*over) return;
+  const Instant ended = live::monotonic_now();
+  // It waited for the one before it, if that ended later than it was launched.
+  const Instant started = std::clamp(last_end_, flight.launched, ended);
+  last_end_ = ended;
+  wire::CompletionEntry* const out = completions.entry();
+  if (out != nullptr) {  // else as in run()
+    out->metrics = flight.metrics;
+    complete(*out, flight, started, ended, over ? Result<void>{} : tl::unexpected(over.error()), completions);
+  }
+  flights_.remove(ended);
+}
+
+void Worker::complete(wire::CompletionEntry& out, const Flight& flight, Instant started, Instant ended,
+                      const Result<void>& outcome, wire::CompletionProducer& completions) noexcept {
+  out.sequence = flight.sequence;
+  out.started_ns = to_ns(started);
+  out.ended_ns = to_ns(ended);
+  out.status = outcome ? wire::RunStatus::ok : wire::RunStatus::failed;
+  out.count = std::min<std::uint32_t>(flight.count, kMaxBatch);
+  completions.publish();
+  session_->completed.notify();
+  if (outcome) {
+    expected_ns_.store(expected_ns_.load(std::memory_order_relaxed) + to_ns(flight.expected),
+                       std::memory_order_relaxed);
+    measured_ns_.store(measured_ns_.load(std::memory_order_relaxed) + to_ns(ended - started),
+                       std::memory_order_relaxed);
+    return;
+  }
+  failure_text_.store(outcome.error().text);
+  failure_vendor_.store(outcome.error().vendor);
   failures_.fetch_add(1);
   if (trouble_ != nullptr) trouble_->notify();
 }

@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "executor/launch_builder.hpp"
+#include "executor/flight.hpp"
 #include "executor/session_view.hpp"
 #include "live/realtime.hpp"
 #include "takt/driver.hpp"
@@ -31,9 +31,18 @@ struct Trouble {
   long vendor = 0;
 };
 
+// Time of the launches that went well: by the profile, and as it was; both only grow.
+struct Spent {
+  Duration expected{}, measured{};
+};
+
 // The thread lives as long as the process: drivers tie queues, graphs and thread pools to it. Between sessions it
 // sleeps. All calls come from the main thread. While it serves, the thread does not allocate, lock or log; its only
 // system calls are the wait, the wake of the broker and the driver's own.
+//
+// With a driver that takes one launch at a time it claims an entry, runs it, and claims the next one. With a deeper one
+// it launches the next entry shortly before what is under way should have ended, so that the device does not idle in
+// between; until then the entry can be recalled.
 class Worker {
  public:
   // Starts the thread and waits until the driver's enter() has returned on it.
@@ -44,12 +53,14 @@ class Worker {
   Worker& operator=(const Worker&) = delete;
 
   [[nodiscard]] const Result<void>& entered() const noexcept { return entered_; }
-  [[nodiscard]] const live::Grant& fifo() const noexcept { return fifo_; }  // asked for only with a priority
+  [[nodiscard]] const live::Grant& fifo() const noexcept { return fifo_; }  // once prepared; only with a priority
   [[nodiscard]] const WorkerConfig& config() const noexcept { return config_; }
 
-  // Works for this session until stop(); only when idle(). `session` stays until idle() again. `trouble` is notified
-  // after a launch that failed, may be null.
+  // Has the driver prepare(), then works for this session until stop(); only when idle(). Does not wait. `session`
+  // stays until idle() again. `trouble` is notified after a launch that failed, may be null.
   void serve(const SessionView& session, wire::LaneRings& rings, const live::Notifier* trouble);
+  // After serve(): waits until prepare() has returned and gives its error; with one, the worker is idle again.
+  [[nodiscard]] Result<void> await_prepared() noexcept;
   // now: after the running launch, what was posted is left. drain: when nothing is posted any more. Does not wait.
   enum class Stop : std::uint8_t { now, drain };
   void stop(Stop how);
@@ -58,23 +69,32 @@ class Worker {
   bool wait_idle(Instant deadline) noexcept;
 
   [[nodiscard]] Trouble trouble() const noexcept;
+  [[nodiscard]] Spent spent() const noexcept { return {Duration{expected_ns_.load()}, Duration{measured_ns_.load()}}; }
 
  private:
-  // The main thread moves idle to serving or ending, the worker's thread everything back to idle.
-  enum State : std::uint32_t { kStarting, kIdle, kServing, kEnding };
+  // The main thread moves idle to preparing or ending, the worker's thread on to serving and everything back to idle.
+  enum State : std::uint32_t { kStarting, kIdle, kPreparing, kServing, kEnding };
   enum Command : std::uint32_t { kServe, kStopNow, kDrain };
 
   void thread_main();
   void enter();
+  [[nodiscard]] Result<void> prepare();
   void serve_loop(wire::StartConsumer& starts, wire::CompletionProducer& completions) noexcept;
+  void serve_ahead(wire::StartConsumer& starts, wire::CompletionProducer& completions) noexcept;
   void run(const wire::StartEntry& entry, std::uint64_t sequence, wire::CompletionProducer& completions) noexcept;
-  void note_failure(const Error& error) noexcept;
+  void launch(const wire::StartEntry& entry, std::uint64_t sequence) noexcept;
+  void await(Instant until, wire::CompletionProducer& completions) noexcept;
+  void sleep(wire::StartConsumer& starts, std::uint32_t bell) noexcept;
+  void complete(wire::CompletionEntry& out, const Flight& flight, Instant started, Instant ended,
+                const Result<void>& outcome, wire::CompletionProducer& completions) noexcept;
   [[nodiscard]] bool spin_for_work(const wire::StartConsumer& starts) const noexcept;
   [[nodiscard]] bool stopping() const noexcept { return command_.load(std::memory_order_relaxed) != kServe; }
 
   Driver* driver_;
   const WorkerConfig config_;
-  LaunchBuilder builder_;
+  const int depth_;  // launches that the driver may have under way
+  FlightQueue flights_;
+  Instant last_end_{};  // of a launch
   Result<void> entered_;
   live::Grant fifo_;
   const SessionView* session_ = nullptr;
@@ -84,7 +104,9 @@ class Worker {
   std::atomic<std::uint64_t> failures_{0};
   std::atomic<const char*> failure_text_{""};
   std::atomic<long> failure_vendor_{0};
-  std::thread thread_;  // last: it uses all of the above
+  std::atomic<std::int64_t> expected_ns_{0}, measured_ns_{0};  // written by the thread only
+  Result<void> prepared_;                                      // by the thread while it prepares
+  std::thread thread_;                                         // last: it uses all of the above
 };
 
 }  // namespace takt::executor

@@ -24,6 +24,7 @@ constexpr std::size_t kMaxRows = 65536;
 constexpr Duration kShortest = std::chrono::nanoseconds(1);
 constexpr Duration kLongest = std::chrono::hours(1);
 constexpr std::int64_t kMaxBytes = std::int64_t{1} << 50;
+constexpr std::int64_t kMaxEnergy = 4'000'000'000'000'000;  // an hour at about a kilowatt
 
 Profile::Row read_row(Element& e) {
   Profile::Row row;
@@ -39,6 +40,7 @@ Profile::Row read_row(Element& e) {
   if (row.p99 < row.p50) e.refuse("p99", "must not be under p50");
   row.memory = static_cast<std::uint64_t>(e.integer("memory", 0, kMaxBytes, 0));
   row.bytes_moved = static_cast<std::uint64_t>(e.integer("bytes", 0, kMaxBytes, 0));
+  row.energy_nj = static_cast<std::uint64_t>(e.integer("energy_nj", 0, kMaxEnergy, 0));
   return row;
 }
 
@@ -67,10 +69,14 @@ tl::unexpected<InputError> refuse(const Profile& profile, int line, std::string 
 }
 
 using Batches = std::array<Cost, CostTable::kBatches>;
+struct Measured {
+  Batches costs;
+  double energy_nj = 0;  // of one job; 0: not measured
+};
 
-// The profiled costs by variant; what was not profiled is not runnable.
-Parsed<std::vector<Batches>> collect(const Profile& profile, const Model& model, double margin) {
-  std::vector<Batches> costs(model.variants.size());
+// What was profiled, by variant; what was not is not runnable.
+Parsed<std::vector<Measured>> collect(const Profile& profile, const Model& model, double margin) {
+  std::vector<Measured> measured(model.variants.size());
   Positions positions;
   for (std::size_t v = 0; v < model.variants.size(); ++v) positions.emplace(model.variants[v].name, v);
   for (const Profile::Row& row : profile.rows) {
@@ -78,13 +84,14 @@ Parsed<std::vector<Batches>> collect(const Profile& profile, const Model& model,
     const std::string name = name_of(row);
     if (!variant)
       return refuse(profile, row.line, "cost", "'" + name + "' is no variant of model '" + model.name + "'");
-    Cost& cost = costs[*variant][CostTable::batch_class(row.batch)];
+    Cost& cost = measured[*variant].costs[CostTable::batch_class(row.batch)];
     if (cost.runnable())
       return refuse(profile, row.line, "cost", "'" + name + "' has two rows for batch " + std::to_string(row.batch));
     const double budget = static_cast<double>(row.p99.count()) * (1 + margin);
     cost = Cost{row.p50, Duration{std::llround(budget)}};
+    if (row.batch == 1) measured[*variant].energy_nj = static_cast<double>(row.energy_nj);
   }
-  return costs;
+  return measured;
 }
 
 // Sizes between two profiled ones cost what the larger one does.
@@ -159,6 +166,7 @@ std::string print_profile(const Profile& profile) {
     put("p99", format_duration(row.p99));
     if (row.memory > 0) put("memory", std::to_string(row.memory));
     if (row.bytes_moved > 0) put("bytes", std::to_string(row.bytes_moved));
+    if (row.energy_nj > 0) put("energy_nj", std::to_string(row.energy_nj));
     out.CloseElement();
   }
   out.CloseElement();
@@ -188,15 +196,17 @@ Parsed<void> apply_profile(const Profile& profile, const Model& model, Accelerat
     return refuse(profile, 1, "profile model", "is '" + profile.model + "', but the model is '" + model.name + "'");
   if (profile.digest != model.digest)
     return refuse(profile, 1, "profile digest", "is not that of the model's weights: measure the model again");
-  auto costs = collect(profile, model, margin);
-  if (!costs) return tl::unexpected<InputError>(costs.error());
+  auto measured = collect(profile, model, margin);
+  if (!measured) return tl::unexpected<InputError>(measured.error());
   for (std::size_t v = 0; v < model.variants.size(); ++v)
-    if (!(*costs)[v][0].runnable())
+    if (!(*measured)[v].costs[0].runnable())
       return refuse(profile, 1, "profile", "has no row for '" + model.variants[v].name + "' at batch 1");
   for (std::size_t v = 0; v < model.variants.size(); ++v) {
-    fill_gaps((*costs)[v]);
-    for (std::size_t b = 0; b < CostTable::kBatches; ++b)
-      table.set(accelerator, VariantId{model.first_variant.value + v}, std::size_t{1} << b, (*costs)[v][b]);
+    auto& [costs, energy_nj] = (*measured)[v];
+    const VariantId id{model.first_variant.value + v};
+    fill_gaps(costs);
+    for (std::size_t b = 0; b < CostTable::kBatches; ++b) table.set(accelerator, id, std::size_t{1} << b, costs[b]);
+    table.set_effort(accelerator, id, {energy_nj, table.effort(accelerator, id).dram_bytes});
   }
   return {};
 }

@@ -24,6 +24,7 @@ struct Profile {
     Duration p50{}, p99{};
     std::uint64_t memory = 0;       // bytes of device memory while it runs
     std::uint64_t bytes_moved = 0;  // bytes read and written, for models of contention
+    std::uint64_t energy_nj = 0;    // of one launch of this batch; 0: not measured
     int line = 0;                   // in the file it was read from
   };
   std::string model, digest, accelerator, driver, machine, date;
@@ -41,9 +42,9 @@ struct Profile {
 [[nodiscard]] std::string print_profile(const Profile& profile);
 
 // Fills the accelerator's costs of every variant of the model: expected = p50, budget = p99 * (1 + margin), margin >=
-// 0. A batch size between two profiled ones costs what the larger one costs; sizes over the largest profiled one cannot
-// run. Refused, and `table` is left as it was: another model or digest, a row that names no variant or one twice, a
-// variant without a row for batch 1.
+// 0. Energies are those of batch 1, where they were measured. A batch size between two profiled ones costs what the
+// larger one costs; sizes over the largest profiled one cannot run. Refused, and `table` is left as it was: another
+// model or digest, a row that names no variant or one twice, a variant without a row for batch 1.
 [[nodiscard]] Parsed<void> apply_profile(const Profile& profile, const Model& model, AcceleratorId accelerator,
                                          double margin, CostTable& table);
 

@@ -29,6 +29,10 @@ constexpr std::array<std::pair<std::string_view, QueueRule>, 3> kQueueRules{
     {{"keep", QueueRule::keep}, {"newest-wins", QueueRule::newest_wins}, {"drop-oldest", QueueRule::drop_oldest}}};
 constexpr std::array<std::pair<std::string_view, ExecutorStart>, 2> kExecutorStarts{
     {{"spawn", ExecutorStart::spawn}, {"external", ExecutorStart::external}}};
+constexpr std::array<std::pair<std::string_view, Activations>, 2> kActivations{
+    {{"shared", Activations::shared}, {"own", Activations::own}}};
+constexpr std::array<std::pair<std::string_view, Precision>, 2> kPrecisions{
+    {{"half", Precision::half}, {"single", Precision::single}}};
 
 constexpr std::int64_t kMaxPriority = 49;    // threaded interrupts of the kernel run at 50
 constexpr std::int64_t kMaxCore = 1023;      // of a cpu_set_t
@@ -175,12 +179,26 @@ void check_beside_scheduler(Element& e, const AcceleratorEntry& entry, const Sch
     e.refuse("priority", "must be under the scheduler's, which is " + std::to_string(scheduler.priority));
 }
 
+// What only some drivers look at; how much there is of it only they know.
+void read_part(Element& e, AcceleratorConfig& config) {
+  config.unit = static_cast<int>(e.integer("unit", 0, wire::kMaxUnit, config.unit));
+  config.sms = static_cast<int>(e.integer("sms", 0, wire::kMaxSms, config.sms));
+  config.precision = e.choice<Precision>("precision", kPrecisions, config.precision);
+}
+
 void read_accelerator(Element& e, const SchedulerConfig& scheduler, DeviceConfig& device, Taken& taken) {
   AcceleratorEntry entry;
   entry.line = e.line();
   entry.config.name = e.name("name");
   e.unique(taken.accelerators, "name", entry.config.name);
   read_cores(e, entry.config, taken);
+  read_part(e, entry.config);
+  if (device.activations == Activations::own && !device.accelerators.empty()) {
+    const AcceleratorConfig& first = device.accelerators.front().config;
+    if (first.unit != entry.config.unit) e.refuse("unit", "must be that of the others: they share activations");
+    if (first.precision != entry.config.precision)
+      e.refuse("precision", "must be that of the others: they share activations");
+  }
   entry.ahead = static_cast<std::uint8_t>(e.integer("ahead", 0, kMaxPostedAhead, entry.ahead));
   entry.spin = e.duration("spin", Duration{0}, kMaxSpin, Duration{0});
   entry.realtime = e.boolean("realtime", entry.realtime);
@@ -197,6 +215,7 @@ void read_device(Element& e, ServiceConfig& config, Taken& taken) {
   e.unique(taken.devices, "name", device.name);
   device.driver = e.name("driver");
   device.executor = e.choice<ExecutorStart>("executor", kExecutorStarts, ExecutorStart::spawn);
+  device.activations = e.choice<Activations>("activations", kActivations, device.activations);
   e.each("accelerator", 1, wire::kMaxExecutorAccelerators,
          [&](Element& a) { read_accelerator(a, config.scheduler, device, taken); });
   config.devices.push_back(std::move(device));

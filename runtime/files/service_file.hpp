@@ -59,7 +59,7 @@ struct ListenerConfig {
 };
 
 struct AcceleratorEntry {
-  AcceleratorConfig config;  // name, cores, threads
+  AcceleratorConfig config;
   std::uint8_t ahead = 1;    // entries posted ahead of the running one
   Duration spin{};           // of its workers before they sleep
   int priority = 15;         // SCHED_FIFO of the real-time worker; 0: no real time
@@ -69,9 +69,13 @@ struct AcceleratorEntry {
 
 enum class ExecutorStart : std::uint8_t { spawn, external };
 
+// Where activations of jobs between two segments are: in memory that such devices share, or on the device alone.
+enum class Activations : std::uint8_t { shared, own };
+
 struct DeviceConfig {
   std::string name, driver;
   ExecutorStart executor = ExecutorStart::spawn;
+  Activations activations = Activations::shared;
   std::vector<AcceleratorEntry> accelerators;
   int line = 0;
 };
@@ -133,8 +137,8 @@ struct ServiceConfig {
 [[nodiscard]] Parsed<std::vector<StreamSpec>> resolve_streams(const ServiceConfig& config,
                                                               std::span<const Model> models);
 
-// The energy of segments is not measured anywhere yet: 1 nJ a nanosecond, as synthetic tasks of scenarios have it. So UXCost
-// and scores of energy compare times on accelerators.
+// Unless every profile has measured energies, a segment takes 1 nJ a nanosecond everywhere, as synthetic tasks of
+// scenarios have it: so UXCost and scores of energy compare times, never a measured energy with an assumed one.
 inline constexpr double kNominalWatts = 1;
 
 struct Service {
@@ -143,7 +147,7 @@ struct Service {
   CostTable costs;
   std::vector<StreamSpec> presets;  // parallel to config.streams
 };
-// All of the above, and nominal energies in costs and models: what the daemon starts from and what a check of a configuration means.
+// All of the above, and energies in costs and models: what the daemon starts from and what a check of a configuration means.
 [[nodiscard]] Parsed<Service> load_service(const std::filesystem::path& path);
 
 }  // namespace takt::files

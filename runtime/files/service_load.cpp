@@ -123,24 +123,32 @@ Parsed<void> apply(const ServiceConfig& config, const ProfileEntry& entry, const
   return apply_profile(*profile, model, entry.accelerator, config.budget_margin, table);
 }
 
-// Profiles have no energy: every segment takes its expected time at kNominalWatts, a subnet at most that of its slowest
-// accelerators.
-void assume_energy(std::vector<Model>& models, CostTable& costs) {
-  for (Model& model : models) {
-    for (std::size_t v = 0; v < model.variants.size(); ++v) {
-      const VariantId id{model.first_variant.value + v};
-      for (std::size_t a = 0; a < costs.accelerators(); ++a) {
-        const Cost& cost = costs.at(AcceleratorId{a}, id);
-        if (!cost.runnable()) continue;
-        const double bytes = costs.effort(AcceleratorId{a}, id).dram_bytes;
-        costs.set_effort(AcceleratorId{a}, id, {kNominalWatts * static_cast<double>(to_ns(cost.expected)), bytes});
-      }
-    }
+// Calls use(accelerator, variant) for every place where a segment can run.
+template <class Use>
+void each_place(const std::vector<Model>& models, const CostTable& costs, Use use) {
+  for (const Model& model : models)
+    for (std::size_t v = 0; v < model.variants.size(); ++v)
+      for (std::size_t a = 0; a < costs.accelerators(); ++a)
+        if (const VariantId id{model.first_variant.value + v}; costs.at(AcceleratorId{a}, id).runnable())
+          use(AcceleratorId{a}, id);
+}
+
+// Measured energies if all profiles have them; else every segment takes its expected time at kNominalWatts. A subnet
+// takes at most that of its hungriest accelerators.
+void settle_energy(std::vector<Model>& models, CostTable& costs) {
+  bool measured = true;
+  each_place(models, costs,
+             [&](AcceleratorId a, VariantId v) { measured = measured && costs.effort(a, v).energy_nj > 0; });
+  if (!measured)
+    each_place(models, costs, [&](AcceleratorId a, VariantId v) {
+      const double time_ns = static_cast<double>(to_ns(costs.at(a, v).expected));
+      costs.set_effort(a, v, {kNominalWatts * time_ns, costs.effort(a, v).dram_bytes});
+    });
+  for (Model& model : models)
     for (Subnet& subnet : model.subnets) {
       subnet.worst_energy_nj = 0;
       for (const VariantId v : subnet.path) subnet.worst_energy_nj += costs.worst_energy(v);
     }
-  }
 }
 
 }  // namespace
@@ -191,7 +199,7 @@ Parsed<Service> load_service(const std::filesystem::path& path) {
   if (!presets) return tl::unexpected<InputError>(presets.error());
   auto costs = read_costs(*config, *models);
   if (!costs) return tl::unexpected<InputError>(costs.error());
-  assume_energy(*models, *costs);
+  settle_energy(*models, *costs);
   return Service{std::move(*config), std::move(*models), std::move(*costs), std::move(*presets)};
 }
 

@@ -5,11 +5,13 @@
 #include <cstdint>
 
 #include "wire/protocol.hpp"
+#include "wire/rings.hpp"
 
 namespace takt::wire {
 
-inline constexpr std::uint16_t kExecutorMajor = 1;
+inline constexpr std::uint16_t kExecutorMajor = 2;
 inline constexpr std::uint32_t kMaxExecutorPools = 65536;  // broker-wide pool numbers are below it
+inline constexpr std::uint32_t kMaxUnit = 63, kMaxSms = 4096;  // of OpenAccelerator
 using Path = std::array<char, 1024>;
 
 enum class ExecutorOp : std::uint16_t {
@@ -21,6 +23,7 @@ enum class ExecutorOp : std::uint16_t {
   start_workers,  // broker -> executor: everything is known, run
   ready,          // executor -> broker: answers accelerator, load_model, map_pool, unmap_pool, start_workers
   quit,           // broker -> executor: end when idle
+  device_health,  // executor -> broker: about once a second for each accelerator whose driver measures something
 };
 
 struct ExecutorHeader {
@@ -43,8 +46,9 @@ struct ExecutorHello {
   std::array<Name, 16> held{};     // names of the held models, with digest checked again at load_model
 };
 
-// With three descriptors: ExecutorMemory (read-write), board (read-only), slot memory (read-write), and an eventfd to which
-// the executor adds 1 after a completion: four in all, in this order.
+// With four descriptors: ExecutorMemory (read-write), board (read-only), slot memory (read-write), and an eventfd to which
+// the executor adds 1 after a completion, in this order. A driver that shares no slots has `slots` of its own, each of
+// `slot_bytes`, and leaves the slot memory alone.
 struct Attach {
   ExecutorHeader header;
   std::uint64_t generation = 0;
@@ -59,7 +63,12 @@ struct OpenAccelerator {
   std::uint32_t spin_us = 0;       // worker spins so long before it sleeps
   std::int32_t realtime_priority = 0;  // of the real-time worker; 0: none
   std::uint8_t realtime_worker = 1;
-  std::array<std::uint8_t, 7> reserved{};
+  std::uint8_t precision = 1;      // takt::Precision
+  std::array<std::uint8_t, 6> reserved{};
+  std::uint32_t unit = 0;          // which of the driver's devices
+  std::uint32_t sms = 0;           // multiprocessors of a part of it; 0: what the other parts leave
+  std::uint32_t others = 0;        // other accelerators of the executor on this unit
+  std::array<std::uint32_t, kMaxExecutorAccelerators - 1> other_sms{};  // what they ask for
   Name name{};
 };
 
@@ -84,8 +93,23 @@ struct Ready {
   std::uint16_t failed = 0;
   std::int32_t code = 0;
   std::uint8_t realtime = 0;       // start_workers: SCHED_FIFO was granted
-  std::array<std::uint8_t, 7> reserved{};
-  std::array<char, 256> text{};    // why it failed
+  std::array<std::uint8_t, 3> reserved{};
+  std::uint32_t sms = 0;           // accelerator: multiprocessors granted; 0: the driver counts none
+  std::array<char, 256> text{};    // why it failed; accelerator: what is not as asked for; start_workers: why no SCHED_FIFO
+};
+
+// takt::DeviceHealth of one accelerator's device, and how its segments keep to the profile; -1: not known.
+struct DeviceHealth {
+  ExecutorHeader header;           // number: accelerator
+  std::int64_t energy_mj = -1;
+  float power_w = -1, temperature_c = -1;
+  float busy = -1;                 // 0 to 1
+  float pace = -1;                 // measured over profiled time since the last message; -1: nothing ran
+  std::int32_t clock_mhz = -1, memory_clock_mhz = -1;
+  std::int32_t others = -1;        // processes beside the executor that use the device
+  std::uint8_t throttled = 0;
+  std::array<std::uint8_t, 3> reserved{};
+  std::int64_t late_allocations = -1;  // of device memory since all was prepared
 };
 
 struct ExecutorSimple { ExecutorHeader header; };  // start_workers, unmap_pool, quit

@@ -52,6 +52,8 @@ JobIo JobMemory::io(const Model& model, const Variant& variant) {
   if (!last) job.slot_out = slot.data();
   if (last) job.result = std::span(result).first(model.result_bytes());
   if (last) job.metrics = metrics.data();
+  if (!first) job.slot_in_number = slot_number;
+  if (!last) job.slot_out_number = slot_number;
   return job;
 }
 

@@ -26,6 +26,7 @@ struct JobMemory {
   static constexpr std::size_t kGuardBytes = 64;
 
   TensorView frame;
+  std::uint32_t slot_number = kNoSlotNumber;  // for drivers that keep activations themselves
   std::vector<std::byte> slot, result;
   std::array<float, kMaxMetrics> metrics{};
 

@@ -7,6 +7,7 @@
 
 #include <memory>
 #include <set>
+#include <sstream>
 #include <thread>
 
 #include "executor/null_models.hpp"
@@ -41,11 +42,12 @@ class ExecutorProcess : public ::testing::Test {
     wait_end();
   }
 
-  void start(std::vector<std::string> more = {}) {
+  void start(std::vector<std::string> more = {}, std::vector<std::string> environment = {}) {
     std::vector<std::string> arguments{"--device", "test0", "--socket",     socket_,
                                        "--driver", "null",  "--driver-dir", TAKT_DRIVERS};
     arguments.insert(arguments.end(), more.begin(), more.end());
-    child_ = must(live::ChildProcess::start({TAKT_EXEC, std::move(arguments), {"TSAN_OPTIONS=halt_on_error=1"}}));
+    environment.emplace_back("TSAN_OPTIONS=halt_on_error=1");
+    child_ = must(live::ChildProcess::start({TAKT_EXEC, std::move(arguments), std::move(environment)}));
   }
   std::optional<live::ChildEnd> wait_end() {
     pollfd end{.fd = child_.pidfd(), .events = POLLIN, .revents = 0};
@@ -122,6 +124,28 @@ TEST_F(ExecutorProcess, SaysWhoItIsAndRunsAFrame) {
   for (std::uint32_t k = 0; k < 3; ++k) session_->post(k + 1, segment(k, 5));
   for (std::uint32_t k = 0; k < 3; ++k) EXPECT_EQ(complete(k + 1), RunStatus::ok);
   EXPECT_EQ(tag_of_result(5), 0x0123456789abcdefU);
+}
+
+TEST_F(ExecutorProcess, OnADeviceActivationsStayThereAndTheSharedSlotsAreNotMapped) {
+  start({}, {"TAKT_NULL_DEVICE=1"});
+  const std::optional<wire::ExecutorHello> hello = broker_->accept();
+  ASSERT_TRUE(hello);
+  EXPECT_EQ(hello->shares_slots, 0);
+  session_ = std::make_unique<FakeSession>();
+  broker_->attach(*session_);
+  EXPECT_EQ(broker_->open_accelerator("gpu0").sms, 128U);
+  run(write_model(folder_ / "chain", chain_model("chain")));
+  describe(5, 0x0123456789abcdef);
+  const auto health = broker_->receive<wire::DeviceHealth>();
+  ASSERT_TRUE(health);
+  EXPECT_EQ(health->power_w, 100);
+  for (std::uint32_t k = 0; k < 3; ++k) session_->post(k + 1, segment(k, 5, milliseconds(1)));
+  for (std::uint32_t k = 0; k < 3; ++k) EXPECT_EQ(complete(k + 1), RunStatus::ok);
+  EXPECT_EQ(tag_of_result(5), 0x0123456789abcdefU);
+  std::stringstream maps;
+  maps << std::ifstream("/proc/" + std::to_string(child_.pid()) + "/maps").rdbuf();
+  EXPECT_NE(maps.str().find("test-board"), std::string::npos);
+  EXPECT_EQ(maps.str().find("test-slots"), std::string::npos) << "it has no use for them";
 }
 
 TEST_F(ExecutorProcess, RunsABatchEachJobWithItsOwnFrame) {

@@ -56,6 +56,34 @@ TEST_F(Builder, GivesTheLastSegmentASlotAndTheResultArea) {
   EXPECT_EQ(job.metrics, metrics_[0].data());
 }
 
+TEST_F(Builder, NamesSlotsByNumberToo) {
+  start(1, false, false, {1, 7, 5});
+  const auto launch = build();
+  ASSERT_TRUE(launch);
+  EXPECT_EQ((*launch)->jobs[0].slot_in_number, 7U);
+  EXPECT_EQ((*launch)->jobs[0].slot_out_number, 5U);
+  start(0, true, false, {1, 9, 5});  // a first segment reads no slot, whatever the entry says
+  const auto first = build();
+  ASSERT_TRUE(first);
+  EXPECT_EQ((*first)->jobs[0].slot_in_number, kNoSlotNumber);
+}
+
+TEST_F(Builder, GivesNumbersOnlyWhereTheDriverKeepsActivations) {
+  session_.view.slots = nullptr;
+  start(1, false, false, {1, 7, 5});
+  const auto launch = build();
+  ASSERT_TRUE(launch);
+  const JobIo& job = (*launch)->jobs[0];
+  EXPECT_EQ(job.slot_in, nullptr);
+  EXPECT_EQ(job.slot_out, nullptr);
+  EXPECT_EQ(job.slot_in_number, 7U);
+  EXPECT_EQ(job.slot_out_number, 5U);
+  start(1, false, false, {1, test::FakeSession::kSlots, 5});
+  EXPECT_FALSE(build());
+  start(1, false, false, {1, 5, test::FakeSession::kSlots});
+  EXPECT_FALSE(build());
+}
+
 TEST_F(Builder, RefusesVariantsThatAreNotLoaded) {
   for (const std::uint32_t variant : {3U, 1000U, 0xffffffffU}) {
     entry_.variant = variant;

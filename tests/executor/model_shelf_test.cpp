@@ -12,7 +12,7 @@ namespace {
 class CountingDriver final : public Driver {
  public:
   [[nodiscard]] DriverCaps caps() const noexcept override { return {}; }
-  [[nodiscard]] Result<void> open(std::uint32_t, const AcceleratorConfig&) override { return {}; }
+  [[nodiscard]] Result<Opened> open(std::uint32_t, const AcceleratorConfig&) override { return Opened{}; }
   [[nodiscard]] Result<void> load(const Model&) override {
     ++loads;
     return outcome;

@@ -122,6 +122,50 @@ TEST(NullDriver, NoiseStaysWithinItsShare) {
   }
 }
 
+TEST(NullDevice, QueuesTwoLaunchesAndEndsThemByTheClockInOrder) {
+  const auto driver = make_driver("TAKT_NULL_DEVICE", "1");
+  EXPECT_FALSE(driver->caps().shares_slots);
+  EXPECT_EQ(driver->caps().depth, 2);
+  ASSERT_TRUE(driver->make_slots(64, 4));
+  Chain chain(chain_model("chain"));
+  chain.give(DType::u8, std::vector<std::byte>(8, std::byte{5}));
+  const TensorView view{&chain.desc, chain.frame.data()};
+  std::array<JobIo, 3> jobs;
+  jobs[0].inputs = {&view, 1};
+  jobs[0].slot_out_number = jobs[1].slot_in_number = 2;
+  jobs[1].slot_out_number = jobs[2].slot_in_number = 3;
+  jobs[2].result = chain.result;
+  std::array<Launch, 3> launches;
+  for (std::size_t k = 0; k < 3; ++k)
+    launches[k] = {0, &chain.model, &chain.model.variants[k], milliseconds(4), {&jobs[k], 1}};
+  const Instant begin = live::monotonic_now();
+  ASSERT_TRUE(driver->launch(launches[0]));
+  ASSERT_TRUE(driver->launch(launches[1]));
+  EXPECT_FALSE(driver->launch(launches[2])) << "its queue is full";
+  EXPECT_EQ(driver->await(begin), false);
+  EXPECT_EQ(driver->await(kNever), true);
+  EXPECT_GE(live::monotonic_now() - begin, milliseconds(4));
+  ASSERT_TRUE(driver->launch(launches[2]));
+  EXPECT_EQ(driver->await(kNever), true);
+  EXPECT_EQ(driver->await(kNever), true);
+  EXPECT_GE(live::monotonic_now() - begin, milliseconds(12));
+  EXPECT_EQ(chain.tag(), 0x0505050505050505U);
+  EXPECT_FALSE(driver->await(kNever)) << "nothing is under way";
+}
+
+TEST(NullDevice, GrantsWhatItHasAndSaysSo) {
+  const auto driver = make_driver("TAKT_NULL_DEVICE", "1");
+  EXPECT_EQ(driver->open(0, {.sms = 32})->sms, 32);
+  EXPECT_EQ(driver->open(0, {})->sms, 128);
+  const auto less = driver->open(0, {.sms = 1000});
+  EXPECT_EQ(less->sms, 128);
+  EXPECT_NE(less->note.find("1000"), std::string::npos);
+  const auto before = driver->health(0);
+  ASSERT_TRUE(before);
+  EXPECT_GT(before->energy_mj, 0);
+  EXPECT_FALSE(make_driver()->health(0));
+}
+
 TEST(NullDriver, FailsWhereTheSegmentSaysSo) {
   const auto driver = make_driver();
   Chain chain(chain_model("chain", "fail_here"));

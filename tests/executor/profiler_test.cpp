@@ -3,8 +3,10 @@
 
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <cstring>
 #include <set>
+#include <thread>
 
 #include "executor/null_models.hpp"
 #include "executor/sample_data.hpp"
@@ -22,7 +24,7 @@ using std::chrono::microseconds;
 class CheckingDriver final : public Driver {
  public:
   [[nodiscard]] DriverCaps caps() const noexcept override { return {}; }
-  [[nodiscard]] Result<void> open(std::uint32_t, const AcceleratorConfig&) override { return {}; }
+  [[nodiscard]] Result<Opened> open(std::uint32_t, const AcceleratorConfig&) override { return Opened{}; }
   [[nodiscard]] Result<void> load(const Model&) override { return {}; }
   [[nodiscard]] Result<void> enter(std::uint32_t, Criticality) override { return {}; }
   [[nodiscard]] Result<void> run(const Launch& launch) noexcept override {
@@ -78,6 +80,110 @@ TEST(Profiler, MeasuresEveryVariantAtEveryBatchInChainOrder) {
   const Parsed<void> applied = files::apply_profile(*profile, *model, AcceleratorId{0U}, 0, costs);
   EXPECT_TRUE(applied) << applied.error().to_string();
   EXPECT_GE(driver.launches, static_cast<int>(profile->rows.size()) * 30);
+}
+
+// As CheckingDriver, but activations are its own: what each slot holds was written by the segment before, at its width.
+class SlotDriver final : public Driver {
+ public:
+  [[nodiscard]] DriverCaps caps() const noexcept override { return {Preemption::queued, false, 2}; }
+  [[nodiscard]] Result<Opened> open(std::uint32_t, const AcceleratorConfig&) override { return Opened{}; }
+  [[nodiscard]] Result<void> load(const Model&) override { return {}; }
+  [[nodiscard]] Result<void> make_slots(std::uint64_t bytes, std::uint32_t slots) override {
+    slot_bytes = bytes;
+    held.assign(slots, {-1, -1});
+    return {};
+  }
+  [[nodiscard]] Result<void> enter(std::uint32_t, Criticality) override { return {}; }
+  [[nodiscard]] Result<void> prepare(std::uint32_t, Criticality) override {
+    prepared = true;
+    return {};
+  }
+  [[nodiscard]] Result<void> map_pool(std::span<const std::byte> memory, bool) override {
+    known.insert(memory.data());
+    return {};
+  }
+  void unmap_pool(std::span<const std::byte> memory) noexcept override { known.erase(memory.data()); }
+  [[nodiscard]] Result<DeviceHealth> health(std::uint32_t) override {
+    DeviceHealth h;
+    h.energy_mj = launches / 4;
+    return h;
+  }
+  [[nodiscard]] Result<void> run(const Launch& launch) noexcept override {
+    ++launches;
+    if (launches % 16 == 0) std::this_thread::sleep_for(microseconds(100));
+    const Variant& v = *launch.variant;
+    const bool last = v.segment + 1U == launch.model->segments.size();
+    if (first_of != launch.variant || batch != launch.jobs.size()) fastest = Duration{0};
+    first_of = launch.variant, batch = launch.jobs.size();
+    wrong += fastest != Duration{0} && launch.expected <= Duration{0};  // once it ran it is known how long it takes
+    fastest = launch.expected > Duration{0} ? launch.expected : Duration{1};
+    wrong += (v.segment == 0 || last) == known.empty();  // clients' memory is told of, and only that
+    std::set<std::uint32_t> written;
+    for (const JobIo& job : launch.jobs) {
+      wrong += job.slot_in != nullptr || job.slot_out != nullptr || !prepared;
+      wrong += (v.segment == 0) != (job.slot_in_number == kNoSlotNumber);
+      wrong += last != (job.slot_out_number == kNoSlotNumber);
+      int width = v.width_in;
+      if (v.segment > 0) {
+        const Held& in = held.at(job.slot_in_number);
+        wrong += in.segment + 1 != v.segment || (v.width_in >= 0 && in.width != v.width_in);
+        width = in.width;
+      }
+      if (last) continue;
+      wrong += !written.insert(job.slot_out_number).second;
+      held.at(job.slot_out_number) = {v.segment, v.width_out >= 0 ? v.width_out : width};
+    }
+    return {};
+  }
+  struct Held {
+    int segment = -1, width = -1;
+  };
+  std::vector<Held> held;
+  std::set<const void*> known;
+  const Variant* first_of = nullptr;
+  std::size_t batch = 0;
+  Duration fastest{};
+  std::uint64_t slot_bytes = 0;
+  std::atomic<int> launches = 0;
+  int wrong = 0;
+  bool prepared = false;
+};
+
+TEST(Profiler, FeedsADriverThatKeepsActivationsBySlotNumberAndWritesEnergies) {
+  const test::TemporaryFolder folder;
+  const ProfileOptions options{.model = test::write_model(folder / "chain", test::chain_model("chain")),
+                               .output = folder / "profile.xml",
+                               .driver_name = "null",
+                               .accelerator = {.name = "gpu0"},
+                               .batches = {1, 4},
+                               .time = microseconds(1),
+                               .energy = std::chrono::milliseconds(800)};
+  SlotDriver driver;
+  ASSERT_EQ(run_profile(options, driver), 0);
+  EXPECT_EQ(driver.wrong, 0);
+  EXPECT_TRUE(driver.known.empty());
+  EXPECT_GE(driver.slot_bytes, 64U);
+  const Parsed<files::Profile> profile = files::read_profile(folder / "profile.xml");
+  ASSERT_TRUE(profile) << profile.error().to_string();
+  ASSERT_EQ(profile->rows.size(), 6U);
+  for (const auto& row : profile->rows) EXPECT_NEAR(static_cast<double>(row.energy_nj), 250'000, 50'000);
+}
+
+TEST(Profiler, KeepsWidthsApartInSlots) {
+  const test::TemporaryFolder folder;
+  const ProfileOptions options{.model = test::write_model(folder / "pictures", test::picture_model("pictures")),
+                               .output = folder / "profile.xml",
+                               .driver_name = "null",
+                               .accelerator = {.name = "gpu0"},
+                               .batches = {1, 16},
+                               .time = microseconds(1),
+                               .energy = Duration{0}};
+  SlotDriver driver;
+  ASSERT_EQ(run_profile(options, driver), 0);
+  EXPECT_EQ(driver.wrong, 0);
+  const Parsed<files::Profile> profile = files::read_profile(folder / "profile.xml");
+  ASSERT_TRUE(profile);
+  for (const auto& row : profile->rows) EXPECT_EQ(row.energy_nj, 0U);
 }
 
 TEST(Profiler, AModelThatCannotBeReadIsNotProfiled) {

@@ -25,7 +25,7 @@ Driver& null_driver() {
 class WatchingDriver final : public Driver {
  public:
   [[nodiscard]] DriverCaps caps() const noexcept override { return null_driver().caps(); }
-  [[nodiscard]] Result<void> open(std::uint32_t, const AcceleratorConfig&) override { return {}; }
+  [[nodiscard]] Result<Opened> open(std::uint32_t, const AcceleratorConfig&) override { return Opened{}; }
   [[nodiscard]] Result<void> load(const Model&) override { return {}; }
   [[nodiscard]] Result<void> enter(std::uint32_t, Criticality worker) override {
     entered_as = worker;
@@ -36,6 +36,10 @@ class WatchingDriver final : public Driver {
     cpus_at_enter = CPU_COUNT(&set);
     return enter_result;
   }
+  [[nodiscard]] Result<void> prepare(std::uint32_t, Criticality) override {
+    policy_at_prepare = ::sched_getscheduler(0);
+    return {};
+  }
   [[nodiscard]] Result<void> run(const Launch& launch) noexcept override {
     static thread_local std::optional<test::WatchAllocations> watch;
     if (!watch) watch.emplace();
@@ -44,7 +48,7 @@ class WatchingDriver final : public Driver {
   }
 
   std::optional<Criticality> entered_as;
-  int policy_at_enter = -1, cpus_at_enter = 0;
+  int policy_at_enter = -1, policy_at_prepare = -1, cpus_at_enter = 0;
   Result<void> enter_result;
   std::atomic<std::uint64_t> allocations{0};
 };
@@ -169,13 +173,20 @@ TEST(Worker, ServesOneSessionAfterAnother) {
   }
 }
 
-TEST(Worker, EntersTheDriverPinnedAndBeforeItBecomesRealTime) {
+TEST(Worker, EntersTheDriverPinnedAndPreparesBeforeItBecomesRealTime) {
   WatchingDriver driver;
-  const Worker worker(driver, {.realtime = true, .priority = 5, .name = "test", .cores = {0}});
+  test::InProcess session;
+  Worker worker(driver, {.realtime = true, .priority = 5, .name = "test", .cores = {0}});
   EXPECT_EQ(driver.entered_as, Criticality::hard);
   EXPECT_EQ(driver.cpus_at_enter, 1);
   EXPECT_EQ(driver.policy_at_enter, SCHED_OTHER);
+  EXPECT_EQ(driver.policy_at_prepare, -1) << "before there is a session there is nothing to prepare";
+  worker.serve(session.view, session.shared.memory().lanes[0][0], nullptr);
+  ASSERT_TRUE(worker.await_prepared());
+  EXPECT_EQ(driver.policy_at_prepare, SCHED_OTHER);
   EXPECT_EQ(worker.fifo().granted, worker.fifo().text.empty());
+  worker.stop(Worker::Stop::now);
+  EXPECT_TRUE(worker.wait_idle(live::monotonic_now() + seconds(20)));
 }
 
 TEST(Worker, ReportsADriverThatCannotEnterAndCoresThatAreNotThere) {

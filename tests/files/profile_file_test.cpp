@@ -68,6 +68,24 @@ TEST(Profile, WrittenIsReadBackTheSameAndLeavesNothingBeside) {
             1);
 }
 
+TEST(Profile, KeepsEnergiesAndGivesThoseOfBatchOneToTheTable) {
+  const Model model = model_of("tensor_model.xml");
+  const std::string one = with(sample("tensor_profile.xml"), "batch=\"1\"", "batch=\"1\" energy_nj=\"2500\"");
+  const std::string xml = with(one, "batch=\"4\"", "batch=\"4\" energy_nj=\"7000\"");
+  const auto profile = parse_profile(xml, "p");
+  ASSERT_TRUE(profile) << profile.error().to_string();
+  EXPECT_EQ(profile->rows[0].energy_nj, 2500u);
+  EXPECT_EQ(profile->rows[1].energy_nj, 7000u);
+  EXPECT_EQ(profile->rows[2].energy_nj, 0u);
+  EXPECT_EQ(parse_profile(print_profile(*profile), "p")->rows[1].energy_nj, 7000u);
+  CostTable table = empty_table();
+  const auto applied = apply(xml, model, table);
+  ASSERT_TRUE(applied) << applied.error().to_string();
+  EXPECT_EQ(table.effort(kSecond, VariantId{kFirstVariant}).energy_nj, 2500);
+  EXPECT_EQ(table.effort(kSecond, VariantId{kFirstVariant + 1}).energy_nj, 0);
+  expect_refused(parse_profile(with(xml, "\"2500\"", "\"-1\""), "p"), 3, "cost energy_nj", "from 0");
+}
+
 TEST(Profile, ThatCannotBeWrittenLeavesTheOldOne) {
   const test::Folder folder;
   const Profile profile;

@@ -102,6 +102,44 @@ TEST(ServiceFile, CountsAcceleratorsThroughTheDevices) {
   EXPECT_EQ(config.models[1].profiles[0].accelerator, AcceleratorId{2u});
 }
 
+TEST(ServiceFile, ReadsWhereActivationsAreAndPartsOfAUnit) {
+  const ServiceConfig plain = good();
+  EXPECT_EQ(plain.devices[1].activations, Activations::shared);
+  EXPECT_EQ(plain.accelerator(AcceleratorId{2u}).config.unit, 0);
+  EXPECT_EQ(plain.accelerator(AcceleratorId{2u}).config.sms, 0);
+  EXPECT_EQ(plain.accelerator(AcceleratorId{2u}).config.precision, Precision::half);
+  const std::string parts = R"(<accelerator name="pretend" realtime="false" unit="1" sms="32" precision="single"/>
+    <accelerator name="rest" unit="1" precision="single"/>)";
+  const auto config =
+      parse(with(with(sample("service.xml"), "activations=\"shared\"", "activations=\"own\""),
+                 "<accelerator name=\"pretend\" realtime=\"false\"/>", parts));
+  ASSERT_TRUE(config) << config.error().to_string();
+  EXPECT_EQ(config->devices[0].activations, Activations::shared);
+  EXPECT_EQ(config->devices[1].activations, Activations::own);
+  const AcceleratorConfig& part = config->accelerator(AcceleratorId{2u}).config;
+  EXPECT_EQ(part.unit, 1);
+  EXPECT_EQ(part.sms, 32);
+  EXPECT_EQ(part.precision, Precision::single);
+  EXPECT_EQ(config->accelerator(AcceleratorId{3u}).config.sms, 0);
+}
+
+TEST(ServiceFile, RefusesPartsThatCannotBe) {
+  const auto refused = [](const std::string& attribute, std::string_view key, std::string_view text) {
+    expect_change_refused("\"pretend\" realtime", "\"pretend\" " + attribute + " realtime", key, text);
+  };
+  refused("unit=\"64\"", "accelerator unit", "from 0 to 63");
+  refused("unit=\"-1\"", "accelerator unit", "from 0 to 63");
+  refused("sms=\"4097\"", "accelerator sms", "from 0 to 4096");
+  refused("precision=\"double\"", "accelerator precision", "half");
+  expect_change_refused("activations=\"shared\"", "activations=\"mine\"", "device activations", "shared");
+  const std::string two = with(with(sample("service.xml"), "driver=\"cpu\"", "driver=\"cpu\" activations=\"own\""),
+                               "unit=\"0\"", "unit=\"1\"");
+  expect_refused(parse(two), line_of(two, "unit=\"1\""), "accelerator unit", "that of the others");
+  EXPECT_TRUE(parse(with(two, " activations=\"own\"", "")));
+  const std::string mixed = with(with(two, "unit=\"1\"", "unit=\"0\""), "precision=\"half\"", "precision=\"single\"");
+  expect_refused(parse(mixed), line_of(mixed, "precision=\"single\""), "accelerator precision", "that of the others");
+}
+
 TEST(ServiceFile, ReadsStreamsAndTheirDefaults) {
   const ServiceConfig config = good();
   const StreamEntry& camera = config.streams[0];

@@ -62,6 +62,28 @@ TEST(LoadService, AssumesANanojouleANanosecond) {
   EXPECT_EQ(model.subnets[0].worst_energy_nj, worst);
 }
 
+// Adds an energy to every row of a profile.
+std::string with_energies(std::string profile) {
+  for (std::size_t at = profile.find(" p50="); at != std::string::npos; at = profile.find(" p50=", at + 30))
+    profile.insert(at, " energy_nj=\"70000\"");
+  return profile;
+}
+
+TEST(LoadService, TakesMeasuredEnergiesIfAllProfilesHaveThem) {
+  const ServiceFolder folder;
+  folder.put("costs/plain.xml", with_energies(sample("tensor_profile.xml")));
+  const auto some = load_service(folder.put_service(sample("service.xml")));
+  ASSERT_TRUE(some) << some.error().to_string();
+  const VariantId v = some->models[1].first_variant;
+  EXPECT_NE(some->costs.effort(AcceleratorId{2u}, v).energy_nj, 70000) << "never beside assumed ones";
+  folder.put("costs/shrinking.xml", with_energies(sample("picture_profile.xml")));
+  const auto all = load_service(folder.put_service(sample("service.xml")));
+  ASSERT_TRUE(all) << all.error().to_string();
+  EXPECT_EQ(all->costs.effort(AcceleratorId{2u}, v).energy_nj, 70000);
+  EXPECT_EQ(all->models[1].subnets[0].worst_energy_nj,
+            70000.0 * static_cast<double>(all->models[1].subnets[0].path.size()));
+}
+
 TEST(LoadService, GivesPresetsTheSmallestFormThatCoversThePicture) {
   const ServiceFolder folder;
   const auto service = load_service(folder.put_service(sample("service.xml")));

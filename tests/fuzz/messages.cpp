@@ -1,8 +1,10 @@
-// Client and broker messages, frames and tensor descriptors: whatever is accepted is as safe as it claims.
+// Client, broker and executor messages, frames and tensor descriptors: whatever is accepted is as safe as it claims.
 #include <cstring>
 
 #include "target.hpp"
 #include "wire/decode.hpp"
+#include "wire/executor_decode.hpp"
+#include "wire/rings.hpp"
 
 namespace takt::fuzz {
 namespace {
@@ -22,6 +24,24 @@ void try_one(std::span<const std::byte> packet) {
 template <class... T>
 void try_all(std::span<const std::byte> packet) {
   (try_one<T>(packet), ...);
+}
+
+template <class T>
+void try_executor(std::span<const std::byte> packet) {
+  const Result<T> message = decode_executor<T>(packet);
+  if (!message) {
+    TAKT_CHECK(message.error().text[0] != '\0');
+    return;
+  }
+  TAKT_CHECK(packet.size() == sizeof(T) && std::memcmp(&*message, packet.data(), sizeof(T)) == 0);
+  if constexpr (std::is_same_v<T, OpenAccelerator>)
+    TAKT_CHECK(message->header.number < kMaxExecutorAccelerators && message->cores <= message->core.size() &&
+               message->others <= message->other_sms.size());
+}
+
+template <class... T>
+void try_executors(std::span<const std::byte> packet) {
+  (try_executor<T>(packet), ...);
 }
 
 __extension__ using Wide = unsigned __int128;
@@ -55,6 +75,8 @@ void try_packet(std::span<const std::byte> packet) {
   (void)check_header(packet);
   try_all<Hello, Welcome, Failure, ListModels, ModelInfo, Done, OpenStream, StreamOpened, CloseStream, StreamChanged,
           CreatePool, PoolCreated, FreePool, ReleaseCredit, Cancel, Notice, VerdictMessage>(packet);
+  try_executors<ExecutorHello, Attach, OpenAccelerator, LoadModel, MapPool, Ready, DeviceHealth, ExecutorSimple>(
+      packet);
   std::array<TensorDesc, kMaxTensors> storage;
   const auto view = decode_submit(packet, storage);
   if (!view) return;
@@ -65,6 +87,13 @@ void try_packet(std::span<const std::byte> packet) {
 
 template <class T>
 std::string seed(Op op, T message = {}) {
+  message.header.op = op;
+  message.header.bytes = sizeof message;
+  return {reinterpret_cast<const char*>(&message), sizeof message};
+}
+
+template <class T>
+std::string executor_seed(ExecutorOp op, T message = {}) {
   message.header.op = op;
   message.header.bytes = sizeof message;
   return {reinterpret_cast<const char*>(&message), sizeof message};
@@ -117,6 +146,14 @@ std::vector<std::string> seeds() {
           seed<Cancel>(Op::cancel),
           seed<Notice>(Op::notice),
           seed<VerdictMessage>(Op::verdict),
+          executor_seed<ExecutorHello>(ExecutorOp::hello),
+          executor_seed<Attach>(ExecutorOp::attach),
+          executor_seed<OpenAccelerator>(ExecutorOp::accelerator),
+          executor_seed<LoadModel>(ExecutorOp::load_model),
+          executor_seed<MapPool>(ExecutorOp::map_pool),
+          executor_seed<Ready>(ExecutorOp::ready),
+          executor_seed<DeviceHealth>(ExecutorOp::device_health),
+          executor_seed<ExecutorSimple>(ExecutorOp::start_workers),
           frame({tensor}),
           frame({strided}),
           frame({picture}),
@@ -142,6 +179,15 @@ int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   header.reserved = 0;
   header.bytes = static_cast<std::uint32_t>(size);
   std::memcpy(packet.data(), &header, sizeof header);
+  takt::fuzz::try_packet(packet);
+  static_assert(sizeof(takt::wire::ExecutorHeader) <= sizeof header);
+  takt::wire::ExecutorHeader executor;
+  std::memcpy(&executor, data, sizeof executor);
+  executor.magic = takt::wire::kMagic;
+  executor.major = takt::wire::kExecutorMajor;
+  executor.bytes = static_cast<std::uint32_t>(size);
+  std::memcpy(packet.data(), data, sizeof header);
+  std::memcpy(packet.data(), &executor, sizeof executor);
   takt::fuzz::try_packet(packet);
   return 0;
 }

@@ -214,6 +214,32 @@ TEST(Safetensors, SaysWhatTheSystemRefused) {
   EXPECT_EQ(write_safetensors(folder / "absent/w", {}, {}).error().code, Code::system);
 }
 
+TEST(Parts, AreNamedByTheFirst) {
+  EXPECT_EQ(part_name("a/w.x", 2, 3), "a/w-2-of-3.x");
+  EXPECT_EQ(part_name("a/w.x", 1, 1), "a/w.x");
+  EXPECT_EQ(*part_names("a/w-1-of-2.x"), (std::vector<std::filesystem::path>{"a/w-1-of-2.x", "a/w-2-of-2.x"}));
+  for (const char* alone : {"w.x", "w-1-of-1.x", "w-1-of-b.x", "w-1-or-2.x", "w-of-2.x", "-1.x"}) {
+    EXPECT_EQ(*part_names(alone), std::vector<std::filesystem::path>{alone}) << alone;
+  }
+  for (const char* wrong : {"w-2-of-2.x", "w-0-of-2.x", "w-1-of-0.x", "w-1-of-1001.x"}) {
+    EXPECT_EQ(part_names(wrong).error().code, Code::invalid_argument) << wrong;
+  }
+}
+
+TEST(Parts, AreReadWholeOrNotAtAll) {
+  const TemporaryFolder folder;
+  const auto write = [&](const char* name, std::string_view text) {
+    const std::array pieces{std::as_bytes(std::span(text))};
+    ASSERT_TRUE(write_file_atomically(folder / name, pieces).has_value());
+  };
+  write("w-1-of-2", "ab");
+  EXPECT_EQ(read_parts(folder / "w-1-of-2").error().code, Code::not_found);
+  EXPECT_NE(std::string(read_parts(folder / "w-1-of-2").error().text).find("part"), std::string::npos);
+  write("w-2-of-2", "c");
+  EXPECT_EQ(*read_parts(folder / "w-1-of-2"), (std::vector{bytes_of("ab"), bytes_of("c")}));
+  EXPECT_EQ(*sha256_of_file(folder / "w-1-of-2"), *sha256(bytes_of("abc")));
+}
+
 TEST(Digest, IsSha256) {
   EXPECT_EQ(*sha256(bytes_of("abc")), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
   EXPECT_EQ(*sha256({}), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");

@@ -155,7 +155,7 @@ TEST(SlimResNet, ThreadsMayShareOneNetwork) {
 TEST(SlimResNet, ACopyForADeviceComputesTheSame) {
   const c10::InferenceMode inference;
   const SlimResNet network(make_trained_weights(kBase));
-  const auto copy = network.to(at::kCPU);
+  const auto copy = network.to(at::kCPU, at::kFloat);
   const at::Tensor x = input_of(network, 3, 1, 1);
   EXPECT_EQ(distance(network.run(3, 1, 2, x), copy->run(3, 1, 2, x)), 0.0);
   EXPECT_EQ(copy->base_width(), kBase);

@@ -1,6 +1,8 @@
 // SlimResNet's layout against known figures, and its weight files: complete or refused.
+#include <c10/core/InferenceMode.h>
 #include <gtest/gtest.h>
 
+#include <array>
 #include <filesystem>
 #include <limits>
 #include <string>
@@ -8,6 +10,7 @@
 
 #include "models/slim_builders.hpp"
 #include "models/temporary_folder.hpp"
+#include "module.hpp"
 #include "slim_resnet/network.hpp"
 #include "slim_resnet/weights.hpp"
 #include "support/digest.hpp"
@@ -63,6 +66,19 @@ TEST(SlimLayout, ListsSubnetsInLexicographicOrder) {
   }
 }
 
+bool same(Weights a, Weights b) {
+  std::vector<at::Tensor> tensors;
+  visit(a, [&](const auto&, at::Tensor& tensor, const auto&, Role) { tensors.push_back(tensor); });
+  std::size_t place = 0;
+  bool all = true;
+  visit(b, [&](const std::string& name, at::Tensor& tensor, const auto&, Role) {
+    const bool equal = tensor.equal(tensors[place++]);
+    EXPECT_TRUE(equal) << name;
+    all = all && equal;
+  });
+  return all;
+}
+
 TEST(SlimWeights, SameSeedSameWeights) {
   Weights a = make_weights(kBase, 7);
   Weights b = make_weights(kBase, 7);
@@ -73,18 +89,119 @@ TEST(SlimWeights, SameSeedSameWeights) {
 
 TEST(SlimWeights, ComeBackFromAFileAsTheyWere) {
   const TemporaryFolder folder;
-  Weights written = make_trained_weights(kBase);
+  const Weights written = make_trained_weights(kBase);
   ASSERT_TRUE(write_weights(folder / "w", written).has_value());
-  auto read = read_weights(folder / "w");
+  const auto read = read_weights(folder / "w");
   ASSERT_TRUE(read.has_value());
   EXPECT_EQ(read->base_width, kBase);
   EXPECT_TRUE(read->calibrated);
-  std::vector<at::Tensor> tensors;
-  visit(written, [&](const auto&, at::Tensor& tensor, const auto&, Role) { tensors.push_back(tensor); });
-  std::size_t place = 0;
-  visit(*read, [&](const std::string& name, at::Tensor& tensor, const auto&, Role) {
-    EXPECT_TRUE(tensor.equal(tensors[place++])) << name;
-  });
+  EXPECT_TRUE(same(*read, written));
+}
+
+TEST(SlimWeights, InHalfPrecisionGiveNearlyTheSameAnswers) {
+  const c10::InferenceMode inference;
+  const TemporaryFolder folder;
+  const Weights written = make_trained_weights(kBase);
+  ASSERT_TRUE(write_weights(folder / "single", written).has_value());
+  ASSERT_TRUE(write_weights(folder / "half", written, {Dtype::f16}).has_value());
+  EXPECT_LT(std::filesystem::file_size(folder / "half"), std::filesystem::file_size(folder / "single"));
+  const auto read = read_weights(folder / "half");
+  ASSERT_TRUE(read.has_value()) << read.error().text;
+  EXPECT_FALSE(read->at(2, 1).weight.equal(written.at(2, 1).weight));
+  EXPECT_TRUE(read->at(2, 1).weight.equal(rounded_to_half(written).at(2, 1).weight));
+  EXPECT_TRUE(read->at(2, 1).variance[1][2].equal(written.at(2, 1).variance[1][2]));  // never rounded
+
+  const auto answer = [](const Weights& weights) {
+    const SlimResNet network(weights);
+    at::Tensor x = test::frames(4, kImageChannels, kImageSide, 3);
+    for (int segment = 1; segment <= kSegments; ++segment) {
+      x = network.run(segment, 2, 2, x);
+    }
+    return x;
+  };
+  const at::Tensor wanted = answer(written);
+  const double off = answer(*read).sub(wanted).abs().max().item<double>();
+  EXPECT_LT(off, 1e-2 * wanted.abs().max().item<double>());
+}
+
+TEST(SlimWeights, TooLargeForHalfPrecisionAreNotWritten) {
+  const TemporaryFolder folder;
+  Weights weights = make_trained_weights(kBase);
+  weights.at(1, 1).scale[0].fill_(1e6);
+  EXPECT_TRUE(write_weights(folder / "w", weights, {Dtype::f16}).has_value());  // no matrix
+  weights.at(1, 1).weight.fill_(1e6);
+  const auto written = write_weights(folder / "v", weights, {Dtype::f16});
+  ASSERT_FALSE(written.has_value());
+  EXPECT_EQ(written.error().code, Code::invalid_argument);
+  EXPECT_FALSE(std::filesystem::exists(folder / "v"));
+}
+
+constexpr std::size_t kSmallFile = 60'000;
+
+// Weights of about 200 KB in parts, written to folder/weights.safetensors and its like.
+std::filesystem::path write_in_parts(const TemporaryFolder& folder, const Weights& weights) {
+  const auto first = write_weights(folder / "weights.safetensors", weights, {Dtype::f32, kSmallFile});
+  EXPECT_TRUE(first.has_value());
+  return *first;
+}
+
+TEST(SlimWeights, AreSplitIntoFilesOfAllowedSizeAndComeBackWhole) {
+  const TemporaryFolder folder;
+  const Weights written = make_trained_weights(kBase);
+  const auto first = write_in_parts(folder, written);
+  const auto names = part_names(first);
+  ASSERT_TRUE(names.has_value());
+  ASSERT_GT(names->size(), 2U);
+  EXPECT_EQ(first.filename(), "weights-1-of-" + std::to_string(names->size()) + ".safetensors");
+  for (const auto& name : *names) {
+    EXPECT_LE(std::filesystem::file_size(name), kSmallFile) << name;
+  }
+  auto read = read_weights(first);
+  ASSERT_TRUE(read.has_value()) << read.error().text;
+  EXPECT_TRUE(same(*read, written));
+
+  EXPECT_EQ(write_weights(folder / "w", written, {Dtype::f32, 5'000}).error().code, Code::invalid_argument);
+}
+
+TEST(SlimWeights, PartsThatDoNotBelongTogetherAreRefused) {
+  const TemporaryFolder folder;
+  const auto first = write_in_parts(folder, make_trained_weights(kBase));
+  const auto names = *part_names(first);
+  const auto complaint = [&] { return std::string(read_weights(first).error().text); };
+
+  std::filesystem::rename(names[1], folder / "kept");
+  EXPECT_NE(complaint().find("missing"), std::string::npos);
+  std::filesystem::copy_file(names[2], names[1]);
+  EXPECT_NE(complaint().find("another's place"), std::string::npos);
+  Weights other = make_trained_weights(kBase);
+  other.calibrated = false;  // says another thing of itself
+  const TemporaryFolder elsewhere;
+  const auto others = *part_names(write_in_parts(elsewhere, other));
+  std::filesystem::copy_file(others[1], names[1], std::filesystem::copy_options::overwrite_existing);
+  EXPECT_NE(complaint().find("belong together"), std::string::npos);
+
+  std::filesystem::rename(folder / "kept", names[1]);
+  EXPECT_TRUE(read_weights(first).has_value());
+  EXPECT_EQ(read_weights(names[1]).error().code, Code::invalid_argument);  // known by its first
+}
+
+TEST(SlimModule, IsLoadedFromPartsIfTheDigestOverAllIsRight) {
+  const TemporaryFolder folder;
+  const auto first = write_in_parts(folder, make_trained_weights(kBase));
+  Model model;
+  model.module = "slim_resnet";
+  model.directory = folder.path().string();
+  model.weights = first.filename().string();
+  model.digest = "sha256:" + *sha256_of_file(first);
+  EXPECT_TRUE(load_module(model).has_value());
+  const auto last = part_names(first)->back();
+  auto bytes = *read_file(last);
+  bytes.back() ^= std::byte{1};
+  const std::array pieces{std::span<const std::byte>(bytes)};
+  ASSERT_TRUE(write_file_atomically(last, pieces).has_value());
+  const auto damaged = load_module(model);
+  ASSERT_FALSE(damaged.has_value());
+  EXPECT_NE(std::string(damaged.error().text).find("digest"), std::string::npos);
 }
 
 // Writes good weights, lets `change` spoil tensors or metadata, and returns what the reader says of the result.
@@ -150,13 +267,20 @@ TEST(SlimWeights, RefuseValuesThatNoNetworkCanUse) {
 
 TEST(SlimWeights, TheModelInTheTreeIsWhole) {
   const std::filesystem::path folder = std::filesystem::path(TAKT_SOURCE_DIR) / "models/slim_resnet";
-  const auto weights = read_weights(folder / "weights.safetensors");
-  ASSERT_TRUE(weights.has_value()) << weights.error().text;
-  EXPECT_TRUE(weights->calibrated);
   const auto xml = read_file(folder / "model.xml");
   ASSERT_TRUE(xml.has_value());
   const std::string text(reinterpret_cast<const char*>(xml->data()), xml->size());
-  EXPECT_NE(text.find("digest=\"sha256:" + *sha256_of_file(folder / "weights.safetensors") + "\""), std::string::npos);
+  const std::string key = "weights=\"";
+  const auto at = text.find(key) + key.size();
+  const std::filesystem::path file = folder / text.substr(at, text.find('"', at) - at);
+  const auto weights = read_weights(file);
+  ASSERT_TRUE(weights.has_value()) << weights.error().text;
+  EXPECT_TRUE(weights->calibrated);
+  EXPECT_NE(text.find("digest=\"sha256:" + *sha256_of_file(file) + "\""), std::string::npos);
+  const auto parts = part_names(file);
+  for (const auto& part : *parts) {
+    EXPECT_LE(std::filesystem::file_size(part), kMostFileBytes);
+  }
 }
 
 }  // namespace

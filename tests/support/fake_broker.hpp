@@ -186,14 +186,7 @@ class FakeBroker {
     return *ready;
   }
 
- private:
-  static void must_send(const Result<void>& sent) {
-    if (!sent) throw std::runtime_error(sent.error().text);
-  }
-  wire::Ready simple(wire::ExecutorOp op, std::uint32_t number) {
-    send(wire::ExecutorSimple{}, op, number);
-    return answer();
-  }
+  // The next message, if it is a T.
   template <class T>
   std::optional<T> receive() {
     pollfd wait{.fd = socket_.get(), .events = POLLIN, .revents = 0};
@@ -207,7 +200,20 @@ class FakeBroker {
     std::memcpy(&message, packet.bytes.data(), sizeof(T));
     return message;
   }
+  // Whether a message waits.
+  [[nodiscard]] bool pending() {
+    pollfd wait{.fd = socket_.get(), .events = POLLIN, .revents = 0};
+    return ::poll(&wait, 1, 0) > 0;
+  }
 
+ private:
+  static void must_send(const Result<void>& sent) {
+    if (!sent) throw std::runtime_error(sent.error().text);
+  }
+  wire::Ready simple(wire::ExecutorOp op, std::uint32_t number) {
+    send(wire::ExecutorSimple{}, op, number);
+    return answer();
+  }
   live::Listener listener_;
   live::FileDescriptor socket_;
 };

@@ -1,6 +1,7 @@
 // A real taktd with null executors in a folder of its own, for tests that run the whole chain.
 #pragma once
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,6 +39,8 @@ struct NullModel {
 // Attributes of elements of the configuration.
 struct ServiceAttributes {
   std::string service = R"(policy="edf+early_drop+fit" max_jobs="256")", scheduler = R"(priority="20" lock_memory="false")", accelerator;
+  // With TAKT_NULL_DEVICE in the environment null executors keep activations, and devices are configured so.
+  std::string device = std::getenv("TAKT_NULL_DEVICE") != nullptr ? R"(activations="own")" : "";
 };
 
 class LiveService {
@@ -60,7 +63,8 @@ class LiveService {
   LiveService(const LiveService&) = delete;
   LiveService& operator=(const LiveService&) = delete;
 
-  void start(const std::vector<std::string>& arguments = {}) {
+  // Waits until `executors` are up; -1: those of all devices.
+  void start(const std::vector<std::string>& arguments = {}, int executors = -1) {
     std::vector<std::string> words{std::string(TAKT_BINARY_DIR) + "/bin/taktd", "--config", folder_ / "takt.xml"};
     words.insert(words.end(), arguments.begin(), arguments.end());
     std::vector<char*> argv;
@@ -68,10 +72,21 @@ class LiveService {
     argv.push_back(nullptr);
     daemon_ = ::fork();
     if (daemon_ == 0) {
+      if (const int log = logged_ ? ::open(log_path().c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600) : -1; log >= 0) {
+        ::dup2(log, STDOUT_FILENO);
+        ::dup2(log, STDERR_FILENO);
+      }
       ::execv(argv[0], argv.data());
       ::_exit(127);
     }
-    eventually([&] { return executors_up() >= devices_; });
+    eventually([&] { return executors_up() >= (executors < 0 ? devices_ : executors); });
+  }
+  // From the next start on what taktd and its executors say goes to a file.
+  void keep_log() { logged_ = true; }
+  [[nodiscard]] std::string log() const {
+    std::stringstream text;
+    text << std::ifstream(log_path()).rdbuf();
+    return text.str();
   }
   // Returns the exit status or 128 + signal.
   int stop(int signal) {
@@ -134,13 +149,14 @@ class LiveService {
       profile << "</profile>";
     }
   }
+  [[nodiscard]] std::string log_path() const { return folder_ / "log.txt"; }
   void write_configuration(const std::string& extra, const std::string& listener) {
     std::ofstream file(folder_ / "takt.xml");
     file << "<takt><service runtime_directory=\"run\" " << attributes_.service << "><scheduler " << attributes_.scheduler
          << "/><status path=\"status.sock\"/><trace file=\"trace.csv\"/></service>"
          << "<listener path=\"takt.sock\" mode=\"0600\" " << listener << "/>";
     for (int d = 0; d < devices_; ++d)
-      file << "<device name=\"d" << d << "\" driver=\"null\"><accelerator name=\"a" << d << "\" cores=\"" << d << "\" " << attributes_.accelerator << "/></device>";
+      file << "<device name=\"d" << d << "\" driver=\"null\" " << attributes_.device << "><accelerator name=\"a" << d << "\" cores=\"" << d << "\" " << attributes_.accelerator << "/></device>";
     for (const NullModel& m : models_) {
       file << "<model directory=\"" << m.name << "\">";
       for (int d = 0; d < devices_; ++d) file << "<profile accelerator=\"a" << d << "\" file=\"" << m.name << "/a" << d << ".xml\"/>";
@@ -153,6 +169,7 @@ class LiveService {
   int devices_;
   ServiceAttributes attributes_;
   std::filesystem::path folder_;
+  bool logged_ = false;
   mutable pid_t daemon_ = 0;
 };
 

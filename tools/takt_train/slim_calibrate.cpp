@@ -4,6 +4,7 @@
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/var_mean.h>
+#include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -18,13 +19,14 @@ namespace takt::train {
 using models::SlimResNet;
 using models::slim::kConvolutions;
 using models::slim::kSegments;
+using models::slim::kSubnets;
 using models::slim::kWidths;
 using models::slim::Subnet;
 using models::slim::Weights;
 
 namespace {
 
-constexpr std::size_t kMeasureBatch = 250;
+constexpr std::size_t kMeasureBatch = 500;
 
 std::size_t index_of(int64_t value) {
   return static_cast<std::size_t>(value);
@@ -83,15 +85,13 @@ at::Tensor enter(const SlimResNet& network, int segment, int in, const at::Tenso
 
 void calibrate_entry(Weights& weights, const SlimResNet& network, int segment, int in, const Cifar100& set,
                      std::span<const int64_t> indices, CalibrationSize size, Random& random) {
-  const at::Device device = weights.classifier_weight.device();
   std::array<SegmentMoments, kWidths> moments;
   for (int batch = 0; batch < size.batches; ++batch) {
     std::vector<int64_t> chosen(index_of(size.batch));
     for (int64_t& index : chosen) {
       index = indices[index_of(random.below(static_cast<int64_t>(indices.size())))];
     }
-    const at::Tensor pictures = set.batch(chosen).pictures.to(device);
-    const at::Tensor x = enter(network, segment, in, pictures, random);
+    const at::Tensor x = enter(network, segment, in, set.batch(chosen).pictures, random);
     for (int out = 0; out < kWidths; ++out) {
       observe(weights, segment, in, out, x, moments[index_of(out)]);
     }
@@ -101,28 +101,45 @@ void calibrate_entry(Weights& weights, const SlimResNet& network, int segment, i
   }
 }
 
-double count_right(const at::Tensor& logits, const at::Tensor& labels) {
-  return static_cast<double>(logits.argmax(1).eq(labels).sum().item<int64_t>());
-}
+// Right answers of several subnets, counted on the device and read once.
+class Count {
+ public:
+  Count(int64_t subnets, at::Device device)
+      : right_(at::zeros({subnets}, at::TensorOptions().dtype(at::kLong).device(device))) {}
 
-// Calls `visit(batch)` for all pictures and returns how many there were.
-template <class Visit>
-double for_each_batch(const Cifar100& set, at::Device device, std::span<const int64_t> indices, Visit&& visit) {
-  for (std::size_t at = 0; at < indices.size(); at += kMeasureBatch) {
-    auto batch = set.batch(indices.subspan(at, std::min(kMeasureBatch, indices.size() - at)));
-    visit(Cifar100::Batch{batch.pictures.to(device), batch.labels.to(device)});
+  void add(int64_t subnet, const at::Tensor& logits, const at::Tensor& labels) {
+    right_.select(0, subnet).add_(logits.argmax(1).eq(labels).sum());
   }
-  return static_cast<double>(indices.size());
+  template <std::size_t kSize>
+  [[nodiscard]] std::array<double, kSize> shares(std::size_t pictures) const {
+    std::array<double, kSize> shares{};
+    const at::Tensor right = right_.to(at::kCPU);
+    const auto* counts = static_cast<const int64_t*>(right.data_ptr());
+    for (std::size_t i = 0; i < kSize; ++i) {
+      shares[i] = static_cast<double>(counts[i]) / static_cast<double>(pictures);
+    }
+    return shares;
+  }
+
+ private:
+  at::Tensor right_;
+};
+
+template <class Visit>
+void for_each_batch(const Cifar100& set, std::span<const int64_t> indices, Visit&& visit) {
+  for (std::size_t at = 0; at < indices.size(); at += kMeasureBatch) {
+    visit(set.batch(indices.subspan(at, std::min(kMeasureBatch, indices.size() - at))));
+  }
 }
 
 // Depth first over the segments, so that subnets with equal beginnings run them once.
 void descend(const SlimResNet& network, int segment, int in, const at::Tensor& x, const at::Tensor& labels,
-             std::size_t prefix, SubnetAccuracy& right) {
+             int64_t prefix, Count& right) {
   for (int out = 0; out < kWidths; ++out) {
     const at::Tensor y = network.run(segment, in, out, x);
-    const std::size_t place = prefix * kWidths + index_of(out);
+    const int64_t place = prefix * kWidths + out;
     if (segment == kSegments) {
-      right[place] += count_right(y, labels);
+      right.add(place, y, labels);
     } else {
       descend(network, segment + 1, out, y, labels, place, right);
     }
@@ -145,36 +162,27 @@ void calibrate(Weights& weights, const Cifar100& set, std::span<const int64_t> i
   weights.calibrated = true;
 }
 
-SubnetAccuracy measure_subnets(const SlimResNet& network, at::Device device, const Cifar100& set,
-                               std::span<const int64_t> indices) {
+SubnetAccuracy measure_subnets(const SlimResNet& network, const Cifar100& set, std::span<const int64_t> indices) {
   const c10::InferenceMode inference;
-  SubnetAccuracy accuracy{};
-  const double count = for_each_batch(set, device, indices, [&](const Cifar100::Batch& batch) {
-    descend(network, 1, 0, batch.pictures, batch.labels, 0, accuracy);
-  });
-  for (double& value : accuracy) {
-    value /= count;
-  }
-  return accuracy;
+  Count right(kSubnets, set.device());
+  for_each_batch(set, indices,
+                 [&](const Cifar100::Batch& batch) { descend(network, 1, 0, batch.pictures, batch.labels, 0, right); });
+  return right.shares<kSubnets>(indices.size());
 }
 
-UniformAccuracy measure_uniform(const SlimResNet& network, at::Device device, const Cifar100& set,
-                                std::span<const int64_t> indices) {
+UniformAccuracy measure_uniform(const SlimResNet& network, const Cifar100& set, std::span<const int64_t> indices) {
   const c10::InferenceMode inference;
-  UniformAccuracy accuracy{};
-  const double count = for_each_batch(set, device, indices, [&](const Cifar100::Batch& batch) {
+  Count right(kWidths, set.device());
+  for_each_batch(set, indices, [&](const Cifar100::Batch& batch) {
     for (int width = 0; width < kWidths; ++width) {
       at::Tensor x = batch.pictures;
       for (int segment = 1; segment <= kSegments; ++segment) {
         x = network.run(segment, width, width, x);
       }
-      accuracy[index_of(width)] += count_right(x, batch.labels);
+      right.add(width, x, batch.labels);
     }
   });
-  for (double& value : accuracy) {
-    value /= count;
-  }
-  return accuracy;
+  return right.shares<kWidths>(indices.size());
 }
 
 }  // namespace takt::train

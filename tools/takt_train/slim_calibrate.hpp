@@ -19,18 +19,20 @@ struct CalibrationSize {
 };
 
 // Estimates mean and variance for every (segment, width in, width out) from pictures `indices` of `set`, with random
-// widths in the segments before. The weights' tensors are replaced, on the device they are on. Same seed, same result.
+// widths in the segments before. The weights' tensors are replaced; they are on the set's device. Same seed, same
+// result.
 void calibrate(models::slim::Weights& weights, const Cifar100& set, std::span<const int64_t> indices, uint64_t seed,
                CalibrationSize size = {});
 
-// Share of the pictures whose label is the greatest logit, for all subnets in the order of subnet_at().
+// Share of the pictures whose label is the greatest logit, for all subnets in the order of subnet_at(). The network is
+// on the set's device.
 using SubnetAccuracy = std::array<double, models::slim::kSubnets>;
-[[nodiscard]] SubnetAccuracy measure_subnets(const models::SlimResNet& network, at::Device device, const Cifar100& set,
+[[nodiscard]] SubnetAccuracy measure_subnets(const models::SlimResNet& network, const Cifar100& set,
                                              std::span<const int64_t> indices);
 
 // The same for the four subnets of one width throughout.
 using UniformAccuracy = std::array<double, models::slim::kWidths>;
-[[nodiscard]] UniformAccuracy measure_uniform(const models::SlimResNet& network, at::Device device, const Cifar100& set,
+[[nodiscard]] UniformAccuracy measure_uniform(const models::SlimResNet& network, const Cifar100& set,
                                               std::span<const int64_t> indices);
 
 }  // namespace takt::train

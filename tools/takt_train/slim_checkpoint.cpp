@@ -1,6 +1,7 @@
 // The checkpoint of a training run: weights, momentum, step, and the recipe that they belong to.
 #include "takt_train/slim_checkpoint.hpp"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <string>
@@ -17,7 +18,7 @@ using models::Metadata;
 using models::SafetensorsFile;
 using models::slim::Role;
 
-constexpr std::string_view kFormat = "takt.slim_checkpoint.1";
+constexpr std::string_view kFormat = "takt.slim_checkpoint.2";
 constexpr std::string_view kMomentum = "momentum.";
 
 // Every number of the recipe by name, so that writing and reading cannot drift apart.
@@ -56,10 +57,14 @@ Result<void> read_recipe(const Metadata& metadata, SlimOptions& options, int64_t
   const auto format = metadata.find("format");
   bool good = format != metadata.end() && format->second == kFormat && parse(metadata, "step", step);
   visit_recipe(options, [&](std::string_view key, auto& number) { good = good && parse(metadata, key, number); });
+  const auto precision = metadata.find("precision");
+  good = good && precision != metadata.end() &&
+         std::find(kPrecisions.begin(), kPrecisions.end(), precision->second) != kPrecisions.end();
   if (!good || step < 0 || options.batch < 2 || options.epochs < 1 || options.base_width < 4 ||
       options.base_width > 256 || options.base_width % 4 != 0) {
-    return fail(Code::corrupt, "not a checkpoint of takt-train slim, or its recipe is damaged");
+    return fail(Code::corrupt, "not a checkpoint of this takt-train slim, or its recipe is damaged");
   }
+  options.precision = precision->second;
   return {};
 }
 
@@ -86,7 +91,7 @@ Result<void> write_checkpoint(const SlimOptions& options, const TrainingState& s
                           tensors.push_back(models::borrow(std::string(kMomentum) + name, kept.back()));
                         }
                       });
-  Metadata metadata{{"format", std::string(kFormat)}, {"step", print(state.step)}};
+  Metadata metadata{{"format", std::string(kFormat)}, {"step", print(state.step)}, {"precision", options.precision}};
   SlimOptions copy = options;
   visit_recipe(copy, [&](std::string_view key, auto& number) { metadata.emplace(key, print(number)); });
   return models::write_safetensors(checkpoint_path(options), std::move(tensors), metadata);

@@ -14,8 +14,8 @@ namespace takt::train {
 // Blocks until the file is synced and in place.
 [[nodiscard]] Result<void> write_checkpoint(const SlimOptions& options, const TrainingState& state);
 
-// The recipe in the checkpoint (epochs, batch, rates, seed) replaces that in `options`: a run resumed under another
-// recipe would be neither.
+// The recipe in the checkpoint (epochs, batch, rates, precision, seed) replaces that in `options`: a run resumed under
+// another recipe would be neither.
 [[nodiscard]] Result<TrainingState> read_checkpoint(SlimOptions& options);
 
 }  // namespace takt::train

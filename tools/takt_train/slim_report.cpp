@@ -1,6 +1,7 @@
 // The finished model on disk; text is put together by hand, so that equal models give equal bytes.
 #include "takt_train/slim_report.hpp"
 
+#include <algorithm>
 #include <array>
 #include <chrono>
 #include <cstdarg>
@@ -22,6 +23,7 @@ using models::slim::kWidths;
 
 namespace {
 
+constexpr const char* kWeights = "weights.safetensors";
 constexpr std::string_view kWidthList = "0.25 0.5 0.75 1";
 constexpr std::array<std::string_view, kWidths> kWidthValues{"0.25", "0.5", "0.75", "1"};
 constexpr std::string_view kSource =
@@ -46,7 +48,7 @@ std::size_t index_of(int value) {
 }
 
 [[gnu::format(printf, 1, 2)]] std::string format(const char* pattern, ...) {
-  std::array<char, 512> text{};
+  std::array<char, 1024> text{};
   std::va_list arguments;
   va_start(arguments, pattern);
   std::vsnprintf(text.data(), text.size(), pattern, arguments);
@@ -82,14 +84,15 @@ std::string input_element() {
   return text;
 }
 
-std::string model_xml(const std::string& digest, int64_t base_width, const SubnetAccuracy& accuracy) {
+std::string model_xml(const std::string& weights_file, const std::string& digest, int64_t base_width,
+                      const SubnetAccuracy& accuracy) {
   std::string text =
       "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
       "<!-- SlimResNet for CIFAR-100. Written by takt-train; an accuracy is top-1 on the held-out training images. "
       "-->\n"
-      "<model name=\"slim_resnet\" version=\"1\" module=\"slim_resnet\" weights=\"weights.safetensors\" "
-      "digest=\"sha256:" +
-      digest + "\">\n  <source>" + std::string(kSource) + "</source>\n" + input_element() +
+      "<model name=\"slim_resnet\" version=\"1\" module=\"slim_resnet\" weights=\"" +
+      weights_file + "\" digest=\"sha256:" + digest + "\">\n  <source>" + std::string(kSource) + "</source>\n" +
+      input_element() +
       "  <output name=\"logits\" dtype=\"f32\" dims=\"100\"/>\n"
       "  <metric name=\"top1\" output=\"logits\" kind=\"softmax_max\"/>\n" +
       format("  <segment name=\"preprocess\" activation_bytes=\"%ld\"/>\n", activation_bytes(base_width, 0));
@@ -109,6 +112,20 @@ std::string today() {
   const std::chrono::year_month_day day(std::chrono::floor<std::chrono::days>(std::chrono::system_clock::now()));
   return format("%04d-%02u-%02u", static_cast<int>(day.year()), static_cast<unsigned>(day.month()),
                 static_cast<unsigned>(day.day()));
+}
+
+// Weights of a model that was in the folder before, if it had another number of parts.
+void remove_all_but(const std::filesystem::path& first) {
+  const auto kept = models::part_names(first);
+  std::error_code ignored;
+  for (const auto& entry : std::filesystem::directory_iterator(first.parent_path(), ignored)) {
+    const std::string name = entry.path().filename().string();
+    const bool part = name.starts_with("weights-") && name.find("-of-") != std::string::npos;
+    if ((name == kWeights || (part && name.ends_with(".safetensors"))) &&
+        std::find(kept->begin(), kept->end(), entry.path()) == kept->end()) {
+      std::filesystem::remove(entry.path(), ignored);
+    }
+  }
 }
 
 Result<void> write_text(const std::filesystem::path& path, const std::string& text) {
@@ -132,10 +149,12 @@ std::string describe(const SlimOptions& options, const Measured& measured) {
       "smallest\n"
       "and %ld random on the largest's softmax; SGD with Nesterov momentum 0.9, weight decay %g, learning rate %g "
       "with\n"
-      "%g warm-up epochs and a cosine to 0; crop with padding 4 and flip; seed %lu. The last %ld training images are\n"
-      "held out. Batch norm re-estimated per (segment, width in, width out) on the other training images.\n",
+      "%g warm-up epochs and a cosine to 0; crop with padding 4 and flip; steps in %s; seed %lu. The last %ld "
+      "training\n"
+      "images are held out. Batch norm re-estimated per (segment, width in, width out) on the other training images.\n"
+      "Matrices are stored in half precision, as they were measured.\n",
       measured.steps, options.batch, options.epochs, options.random_subnets, options.weight_decay,
-      options.learning_rate, options.warm_up_epochs, options.seed, options.held_out);
+      options.learning_rate, options.warm_up_epochs, options.precision.c_str(), options.seed, options.held_out);
   return text + "Machine: " + options.machine + ", " + options.device + ".\n";
 }
 
@@ -145,18 +164,19 @@ Result<void> write_model(const SlimOptions& options, const models::slim::Weights
   if (failed) {
     return fail(Code::system, "cannot create the model's folder", failed.value());
   }
-  const auto file = options.write_model / "weights.safetensors";
-  if (auto written = models::slim::write_weights(file, weights); !written) {
-    return written;
+  const auto file = models::slim::write_weights(options.write_model / kWeights, weights, {models::Dtype::f16});
+  if (!file) {
+    return tl::unexpected(file.error());
   }
-  const auto digest = models::sha256_of_file(file);
+  const auto digest = models::sha256_of_file(*file);
   if (!digest) {
     return tl::unexpected(digest.error());
   }
-  const std::string xml = model_xml(*digest, weights.base_width, measured.held_out);
+  const std::string xml = model_xml(file->filename().string(), *digest, weights.base_width, measured.held_out);
   if (auto written = write_text(options.write_model / "model.xml", xml); !written) {
     return written;
   }
+  remove_all_but(*file);
   return write_text(options.write_model / "accuracy.txt", describe(options, measured));
 }
 

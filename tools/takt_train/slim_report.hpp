@@ -1,4 +1,4 @@
-// The finished model on disk: weights.safetensors, model.xml, accuracy.txt.
+// The finished model on disk: weights in half precision, in files of at most 16 MB, model.xml, accuracy.txt.
 #pragma once
 
 #include <cstdint>
@@ -17,7 +17,8 @@ struct Measured {
   int64_t steps = 0;  // trained so far
 };
 
-// Writes the three files to options.write_model, each whole or not at all; blocks.
+// Writes the files to options.write_model, each whole or not at all, weights first; blocks. Weights of an older model
+// there go when the new ones are in place.
 [[nodiscard]] Result<void> write_model(const SlimOptions& options, const models::slim::Weights& weights,
                                        const Measured& measured);
 

@@ -21,15 +21,18 @@ struct TrainingState {
 
 class SlimTrainer {
  public:
-  // `set` outlives the trainer. Moves the state's tensors to the device.
+  // `set` outlives the trainer, which computes on the set's device and moves the state's tensors there.
   SlimTrainer(const SlimOptions& options, const Cifar100& set, TrainingState state);
 
+  // One step over one batch; the step number says which. On CUDA it is only queued.
+  void step();
+
   struct Report {
-    double loss = 0;      // of the largest subnet, over the batch
-    double accuracy = 0;  // of the largest subnet, over the augmented batch
+    double loss = 0;      // of the largest subnet, over the batches
+    double accuracy = 0;  // of the largest subnet, over the augmented pictures
   };
-  // One step over one batch; the step number says which.
-  Report step();
+  // Means over the steps since the last report, of which there was at least one. Waits for the device.
+  [[nodiscard]] Report report();
 
   [[nodiscard]] int64_t steps_per_epoch() const { return training_size_ / options_.batch; }
   [[nodiscard]] int64_t total_steps() const { return steps_per_epoch() * options_.epochs; }
@@ -41,18 +44,29 @@ class SlimTrainer {
     at::Tensor tensor;
     bool decays;
   };
-  [[nodiscard]] at::Tensor forward(const models::slim::Subnet& subnet, const at::Tensor& pictures) const;
+  // A convolution's weights as one subnet uses them: cut to its widths, in the precision of the step.
+  struct Slice {
+    at::Tensor used;
+    at::Tensor whole;
+  };
+  [[nodiscard]] at::Tensor forward(const models::slim::Subnet& subnet, const at::Tensor& pictures);
+  void backward(const at::Tensor& loss);
   [[nodiscard]] double learning_rate() const;
   [[nodiscard]] Cifar100::Batch next_batch();
+  void choose_epoch(int64_t epoch);
   void update();
 
   SlimOptions options_;
   const Cifar100& set_;
   TrainingState state_;
+  at::ScalarType type_;
   std::vector<Trained> trained_;
+  std::vector<Slice> slices_;  // of the pass under way
   int64_t training_size_;
-  int64_t ordered_epoch_ = -1;
-  std::vector<int64_t> order_;
+  int64_t chosen_epoch_ = -1;
+  Cifar100::Choice choice_;  // the whole epoch's pictures and crops
+  at::Tensor loss_sum_, right_sum_;
+  int64_t reported_step_;
 };
 
 }  // namespace takt::train
