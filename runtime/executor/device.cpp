@@ -143,6 +143,14 @@ bool Device::wait_idle(Instant deadline) {
   return true;
 }
 
+const Worker* Device::hung(Instant now) const {
+  for (const auto& accelerator : accelerators_)
+    if (accelerator)
+      for (const auto& worker : accelerator->workers)
+        if (worker && now >= worker->hangs_at()) return worker.get();
+  return nullptr;
+}
+
 void Device::log_trouble() {
   const Instant now = live::monotonic_now();
   if (now - last_log_ < kLogPause) return;

@@ -62,6 +62,9 @@ class Device {
   void stop(Worker::Stop how);
   [[nodiscard]] bool wait_idle(Instant deadline);
 
+  // A worker whose launch should have ended long ago, see Worker::hangs_at(); null: none.
+  [[nodiscard]] const Worker* hung(Instant now) const;
+
   // Readable after launches failed. log_trouble() says why, at most once a second.
   [[nodiscard]] const live::Notifier& trouble() const noexcept { return trouble_; }
   void log_trouble();

@@ -20,6 +20,7 @@ namespace takt::executor {
 namespace {
 
 constexpr Duration kFirstBackOff = std::chrono::milliseconds(5), kLongestBackOff = std::chrono::milliseconds(50);
+constexpr Duration kWatchPeriod = std::chrono::milliseconds(500);
 enum Token : std::uint64_t { kSignal, kSocket, kTrouble };
 
 class Executor {
@@ -71,7 +72,8 @@ class Executor {
 
   Session::Next converse(Session& session) {
     for (;;) {
-      loop_.set_timer(session.tell_health(live::monotonic_now()));
+      const Instant now = live::monotonic_now();
+      loop_.set_timer(std::min(session.tell_health(now), watch(session, now)));
       for (const live::Event& event : loop_.wait()) {
         if (event.token == kSignal) {
           signalled_ = true;
@@ -82,6 +84,22 @@ class Executor {
         if (const Session::Next next = session.receive(); next != Session::Next::go_on) return next;
       }
     }
+  }
+
+  // Ends the process if a launch never ends: no other way frees the device, and the broker starts a new executor. Twice
+  // in a row, because after a stop of the whole process the first look comes before the worker's. Returns when to look
+  // again.
+  Instant watch(const Session& session, Instant now) {
+    if (!session.attached()) return kNever;
+    if (now < next_watch_) return next_watch_;
+    next_watch_ = now + kWatchPeriod;
+    const Worker* const hung = device_.hung(now);
+    if (hung != nullptr && hung->hangs_at() == suspected_) {
+      log_line("%s: a launch does not end: gave up", hung->config().name.c_str());
+      ::_exit(EX_SOFTWARE);
+    }
+    suspected_ = hung != nullptr ? hung->hangs_at() : kNever;
+    return next_watch_;
   }
 
   // Waits for the workers: the session's memory must not go while they use it. If one never ends, the process does.
@@ -104,6 +122,7 @@ class Executor {
   live::FileDescriptor signals_;
   Device device_;
   bool signalled_ = false;
+  Instant next_watch_{}, suspected_ = kNever;
 };
 
 }  // namespace

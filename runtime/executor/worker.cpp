@@ -33,6 +33,9 @@ constexpr int kOverdueShare = 4;
 constexpr Duration kLongest = std::chrono::hours(1);  // that a profile has
 // One wait in the driver while there is nothing to claim; only bounded so that drivers need not count to infinity.
 constexpr Duration kPatience = std::chrono::seconds(1);
+// See Worker::hangs_at().
+constexpr int kHangFactor = 3;
+constexpr Duration kHangFloor = std::chrono::seconds(1);
 
 }  // namespace
 
@@ -189,8 +192,10 @@ void Worker::run(const wire::StartEntry& entry, std::uint64_t sequence,
   out->metrics = {};
   const Result<const Launch*> launch = flight.builder.build(*session_, entry, out->metrics);
   const Instant started = live::monotonic_now();
+  watch(started, Duration{entry.expected_ns});
   const Result<void> ran = launch ? driver_->run(**launch) : tl::unexpected(launch.error());
   const Instant ended = live::monotonic_now();
+  watch(kNever, {});
   flight.sequence = sequence;
   flight.count = entry.count;
   flight.expected = Duration{entry.expected_ns};
@@ -206,6 +211,7 @@ void Worker::launch(const wire::StartEntry& entry, std::uint64_t sequence) noexc
   flight.launched = live::monotonic_now();
   flight.begun = launch ? driver_->launch(**launch) : tl::unexpected(launch.error());
   flight.expected = flight.begun ? std::clamp(Duration{entry.expected_ns}, Duration{0}, kLongest) : Duration{0};
+  if (flights_.empty()) watch(flight.launched, flight.expected);
   flights_.add();
 }
 
@@ -225,6 +231,14 @@ void Worker::await(Instant until, wire::CompletionProducer& completions) noexcep
     complete(*out, flight, started, ended, over ? Result<void>{} : tl::unexpected(over.error()), completions);
   }
   flights_.remove(ended);
+  flights_.empty() ? watch(kNever, {}) : watch(ended, flights_.oldest().expected);
+}
+
+// The launch that is the oldest now began then; kNever: none is under way.
+void Worker::watch(Instant begun, Duration expected) noexcept {
+  const Instant limit =
+      begun == kNever ? kNever : begun + kHangFactor * std::clamp(expected, Duration{0}, kLongest) + kHangFloor;
+  hangs_at_ns_.store(to_ns(limit), std::memory_order_relaxed);
 }
 
 void Worker::complete(wire::CompletionEntry& out, const Flight& flight, Instant started, Instant ended,

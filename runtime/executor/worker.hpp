@@ -68,6 +68,10 @@ class Worker {
   // Waits until idle or `deadline`; true if idle.
   bool wait_idle(Instant deadline) noexcept;
 
+  // From then on the launch under way counts as one that never ends: three times what it should take, and a second for
+  // a machine that was asleep or out of memory. kNever: nothing is under way.
+  [[nodiscard]] Instant hangs_at() const noexcept { return instant_ns(hangs_at_ns_.load(std::memory_order_relaxed)); }
+
   [[nodiscard]] Trouble trouble() const noexcept;
   [[nodiscard]] Spent spent() const noexcept { return {Duration{expected_ns_.load()}, Duration{measured_ns_.load()}}; }
 
@@ -84,6 +88,7 @@ class Worker {
   void run(const wire::StartEntry& entry, std::uint64_t sequence, wire::CompletionProducer& completions) noexcept;
   void launch(const wire::StartEntry& entry, std::uint64_t sequence) noexcept;
   void await(Instant until, wire::CompletionProducer& completions) noexcept;
+  void watch(Instant begun, Duration expected) noexcept;
   void sleep(wire::StartConsumer& starts, std::uint32_t bell) noexcept;
   void complete(wire::CompletionEntry& out, const Flight& flight, Instant started, Instant ended,
                 const Result<void>& outcome, wire::CompletionProducer& completions) noexcept;
@@ -105,6 +110,7 @@ class Worker {
   std::atomic<const char*> failure_text_{""};
   std::atomic<long> failure_vendor_{0};
   std::atomic<std::int64_t> expected_ns_{0}, measured_ns_{0};  // written by the thread only
+  std::atomic<std::int64_t> hangs_at_ns_{to_ns(kNever)};
   Result<void> prepared_;                                      // by the thread while it prepares
   std::thread thread_;                                         // last: it uses all of the above
 };

@@ -388,6 +388,17 @@ TEST_F(ExecutorProcess, GivesUpALaunchThatNeverEndsAfterLinger) {
   EXPECT_EQ(end->code, EX_SOFTWARE);
 }
 
+TEST_F(ExecutorProcess, EndsItselfWhenALaunchNeverEnds) {
+  start();
+  connect();
+  run(write_model(folder_ / "chain", chain_model("chain", "hang")));
+  describe(1, 1);
+  session_->post(1, segment(1, 1));
+  const auto end = wait_end();
+  ASSERT_TRUE(end);
+  EXPECT_EQ(end->code, EX_SOFTWARE);
+}
+
 // Descriptors and mappings of our memory that the process holds.
 std::pair<std::ptrdiff_t, std::ptrdiff_t> holdings(pid_t pid) {
   const std::filesystem::path process = "/proc/" + std::to_string(pid);

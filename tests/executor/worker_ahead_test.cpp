@@ -4,6 +4,7 @@
 
 #include <cstdlib>
 #include <optional>
+#include <thread>
 
 #include "executor/driver_module.hpp"
 #include "executor/in_process.hpp"
@@ -69,6 +70,19 @@ TEST_F(WorkerAhead, LeavesTheNextEntryRecallableWhileTheRunningOneIsFarFromItsEn
   ASSERT_TRUE(driver_.wait_launched(2));
   driver_.end();
   EXPECT_EQ(complete(3).status, RunStatus::ok);
+}
+
+TEST_F(WorkerAhead, TellsWhenTheOldestLaunchShouldHaveEndedLongAgo) {
+  EXPECT_EQ(worker_->hangs_at(), kNever);
+  const Instant before = live::monotonic_now();
+  post(1, hours(1));
+  serve();
+  ASSERT_TRUE(driver_.wait_awaiting());
+  EXPECT_GE(worker_->hangs_at(), before + hours(3));
+  EXPECT_LT(worker_->hangs_at(), live::monotonic_now() + hours(3) + seconds(2));
+  driver_.end();
+  complete(1);
+  while (worker_->hangs_at() != kNever) std::this_thread::yield();
 }
 
 TEST_F(WorkerAhead, LaunchesTheNextOneBeforeTheFirstEndsAndNoThird) {
