@@ -84,6 +84,8 @@ struct Gpu {
   void enter(std::uint32_t part, Criticality worker) const {
     require(driver->enter(part, worker));
     require(driver->prepare(part, worker));
+    while (driver->prepare_more(part, worker)) {
+    }
   }
   // Of the most accurate subnet.
   [[nodiscard]] const Variant& segment(std::size_t n) const {

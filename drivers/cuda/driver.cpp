@@ -221,9 +221,25 @@ Result<void> CudaDriver::prepare(std::uint32_t accelerator, Criticality worker) 
   const std::lock_guard alone(preparing_);
   std::vector<const PlacedModel*> models;
   for (const auto& loaded : loaded_) models.push_back(loaded->placed.get());
-  const Result<void> ready = lane->prepare(models, slots_);
+  const Result<void> ready = lane->prepare(models, slots_, worker != Criticality::soft);
   prepared_ = p_.engine->counts(unit_);
   return ready;
+}
+
+// To record takes device memory, which may stall whatever runs: only while nothing does.
+bool CudaDriver::prepare_more(std::uint32_t accelerator, Criticality worker) noexcept {
+  if (accelerator >= kMaxAccelerators) return false;
+  Lane* const lane = workers_[accelerator][static_cast<std::size_t>(worker)].lane.get();
+  if (lane == nullptr) return false;
+  const std::unique_lock alone(preparing_, std::try_to_lock);
+  if (!alone || under_way_.load() > 0) return true;
+  try {
+    const bool more = lane->prepare_more();
+    prepared_ = p_.engine->counts(unit_);
+    return more;
+  } catch (const std::exception&) {
+    return false;  // no memory: what has no graph runs eagerly
+  }
 }
 
 Lane* CudaDriver::lane_here() noexcept {
@@ -237,13 +253,18 @@ Lane* CudaDriver::lane_here() noexcept {
 Result<void> CudaDriver::launch(const Launch& launch) noexcept {
   Lane* const lane = lane_here();
   if (lane == nullptr) return fail(Code::invalid_argument, "launch() on a thread that has not called enter()");
-  return lane->launch(launch);
+  const Result<void> begun = lane->launch(launch);
+  if (begun) ++under_way_;
+  return begun;
 }
 
 Result<bool> CudaDriver::await(Instant until) noexcept {
   Lane* const lane = lane_here();
   if (lane == nullptr) return fail(Code::invalid_argument, "await() on a thread that has not called enter()");
-  return lane->await(until);
+  const bool idle = lane->idle();
+  const Result<bool> ended = lane->await(until);
+  if (!idle && (!ended || *ended)) --under_way_;
+  return ended;
 }
 
 Result<void> CudaDriver::run(const Launch& launch) noexcept {

@@ -44,6 +44,7 @@ class CudaDriver final : public Driver {
   [[nodiscard]] Result<DeviceHealth> health(std::uint32_t accelerator) override;
   [[nodiscard]] Result<void> enter(std::uint32_t accelerator, Criticality worker) override;
   [[nodiscard]] Result<void> prepare(std::uint32_t accelerator, Criticality worker) override;
+  [[nodiscard]] bool prepare_more(std::uint32_t accelerator, Criticality worker) noexcept override;
   [[nodiscard]] Result<void> run(const Launch& launch) noexcept override;
   [[nodiscard]] Result<void> launch(const Launch& launch) noexcept override;
   [[nodiscard]] Result<bool> await(Instant until) noexcept override;
@@ -93,7 +94,8 @@ class CudaDriver final : public Driver {
   std::array<std::array<Worker, kClasses>, kMaxAccelerators> workers_;
   std::vector<const std::byte*> registered_;  // pools, by their start
   std::vector<std::unique_ptr<Loaded>> loaded_;
-  std::mutex preparing_;  // captures are one at a time; guards what follows
+  std::atomic<int> under_way_{0};  // launches, on all lanes
+  std::mutex preparing_;           // captures are one at a time; guards what follows
   AllocatorCounts prepared_;
 };
 

@@ -20,6 +20,12 @@ double width_value(const std::string* text) noexcept {
   return value;
 }
 
+// "1" and "1.0" are the same width.
+bool same_width(const std::string& a, const std::string& b) noexcept {
+  const auto is_number = [](const std::string& s) { return s.find_first_not_of("0123456789.") == std::string::npos; };
+  return a == b || (is_number(a) && is_number(b) && width_value(&a) == width_value(&b));
+}
+
 // Bytes that its activations take, before and after it: what a capture's pool must hold, roughly.
 std::uint64_t footprint(const Model& model, const Variant& variant) noexcept {
   if (variant.form >= 0) {
@@ -103,7 +109,7 @@ void add_larger_batches(const Model& model, std::span<const double> cost, const 
 bool is_uniform(const Model& model, const Variant& variant) noexcept {
   const std::string* const in = width_text(model, variant.segment - 1, variant.width_in);
   const std::string* const out = width_text(model, variant.segment, variant.width_out);
-  return in == nullptr || out == nullptr || *in == *out;
+  return in == nullptr || out == nullptr || same_width(*in, *out);
 }
 
 std::vector<double> cost_by_width(const Model& model) {

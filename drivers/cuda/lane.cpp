@@ -199,7 +199,7 @@ bool Lane::done(const Flight& flight) noexcept {
 }
 
 Result<bool> Lane::await(Instant until) noexcept {
-  if (begun_ == ended_) return fail(Code::invalid_argument, "await() with nothing under way");
+  if (idle()) return fail(Code::invalid_argument, "await() with nothing under way");
   Flight& flight = flights_[ended_ % kDepth];
   const Instant begun = std::max(flight.begun, free_);
   const Instant due = begun + flight.expected;

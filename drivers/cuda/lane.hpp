@@ -60,12 +60,17 @@ class Lane {
 
   // On the lane's thread, like everything below. What was prepared before stays; a model's steps are warmed up and
   // captured, uniform subnets at batch 1 first. Blocks for seconds; allocates. No_memory if not even those fit.
-  [[nodiscard]] Result<void> prepare(std::span<const PlacedModel* const> models, const Slots& slots);
+  // `whole`: all that is recorded at batch 1, not only the uniform subnets; for lanes that may not be disturbed later.
+  [[nodiscard]] Result<void> prepare(std::span<const PlacedModel* const> models, const Slots& slots, bool whole);
+  // Records one more graph; false if there is none left to record.
+  [[nodiscard]] bool prepare_more();
 
   // Blocks while the same graph is under way.
   [[nodiscard]] Result<void> launch(const Launch& launch) noexcept;
   // See Driver::await(). An error concerns the oldest launch.
   [[nodiscard]] Result<bool> await(Instant until) noexcept;
+
+  [[nodiscard]] bool idle() const noexcept { return begun_ == ended_; }
 
   struct Counts {
     std::size_t graphs = 0, nodes = 0, refused = 0;  // refused: they could not be recorded
@@ -97,6 +102,7 @@ class Lane {
     Shelf shelf;  // positions in `entries`
     std::vector<std::unique_ptr<Entry>> entries;
     std::vector<std::unique_ptr<PicturePlace>> pictures;  // by step; null: it takes none
+    std::vector<Key> left;                                // to be recorded, the next one last
   };
   struct Flight {
     const Served* served = nullptr;
@@ -109,7 +115,8 @@ class Lane {
     bool finished = false;  // its results are out
   };
   [[nodiscard]] Result<void> open();
-  [[nodiscard]] Result<void> serve(const PlacedModel& model);
+  [[nodiscard]] Result<void> serve(const PlacedModel& model, bool whole);
+  [[nodiscard]] Result<void> make_graph(Served& served, const Key& key);
   [[nodiscard]] Result<void*> take(Use use, std::size_t bytes) noexcept;
   [[nodiscard]] Result<void*> pin(std::size_t bytes) noexcept;
   [[nodiscard]] Result<void> make_room(const PlacedModel& model);

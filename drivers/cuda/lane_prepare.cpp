@@ -12,14 +12,14 @@ constexpr int kWarmUps = 3;
 
 }  // namespace
 
-Result<void> Lane::prepare(std::span<const PlacedModel* const> models, const Slots& slots) {
+Result<void> Lane::prepare(std::span<const PlacedModel* const> models, const Slots& slots, bool whole) {
   slots_ = slots;
   if (!recorder_)
     if (const Result<void> opened = open(); !opened) return opened;
   for (const PlacedModel* const model : models) {
     const bool known = std::any_of(served_.begin(), served_.end(), [&](auto& s) { return s->model == model; });
     if (known) continue;
-    if (const Result<void> ready = serve(*model); !ready) return ready;
+    if (const Result<void> ready = serve(*model, whole); !ready) return ready;
   }
   return settle(c_.api->synchronize(stream_));
 }
@@ -36,7 +36,7 @@ Result<void> Lane::open() {
 }
 
 // What makes the lane ready must have its graphs; for the rest there is the eager way.
-Result<void> Lane::serve(const PlacedModel& model) {
+Result<void> Lane::serve(const PlacedModel& model, bool whole) {
   if (const Result<void> room = make_room(model); !room) return room;
   auto added = std::make_unique<Served>();
   added->model = &model;
@@ -44,15 +44,36 @@ Result<void> Lane::serve(const PlacedModel& model) {
   if (const Result<void> made = make_picture_places(*added); !made) return made;
   const KeyPlan plan = plan_keys(model.bound().model(), {}, limits_);
   for (std::size_t i = 0; i < plan.keys.size(); ++i) {
-    Result<void> done = warm_up(*added, plan.keys[i]);
-    if (done) done = record(*added, plan.keys[i]);
-    if (done) continue;
-    if (i < plan.ready || ends_process(static_cast<Status>(done.error().vendor))) return done;
-    ++counts_.refused;
-    if (done.error().code == Code::no_memory) break;
+    if (i >= plan.ready && !(whole && plan.keys[i].batch == 1)) {
+      added->left.push_back(plan.keys[i]);
+    } else if (const Result<void> made = make_graph(*added, plan.keys[i]); !made) {
+      if (i < plan.ready || ends_process(static_cast<Status>(made.error().vendor))) return made;
+    }
   }
+  std::reverse(added->left.begin(), added->left.end());
   served_.push_back(std::move(added));
   return {};
+}
+
+Result<void> Lane::make_graph(Served& served, const Key& key) {
+  Result<void> made = warm_up(served, key);
+  if (made) made = record(served, key);
+  counts_.refused += !made;
+  return made;
+}
+
+bool Lane::prepare_more() {
+  for (const auto& served : served_) {
+    if (served->left.empty()) continue;
+    const Key key = served->left.back();
+    served->left.pop_back();
+    const Result<void> made = make_graph(*served, key);
+    if (!made && ends_process(static_cast<Status>(made.error().vendor)))
+      c_.fatal("a recording", static_cast<Status>(made.error().vendor));
+    if (!made && made.error().code == Code::no_memory) served->left.clear();
+    return true;
+  }
+  return false;
 }
 
 Result<void*> Lane::take(Use use, std::size_t bytes) noexcept {

@@ -335,12 +335,11 @@ Result<void> make_slots(Driver& driver, const Model& model) {
 Result<void> become_worker(const ProfileOptions& options, Driver& driver) {
   live::name_thread("profile");
   if (const Result<void> pinned = live::pin_thread(options.accelerator.cores); !pinned) return pinned;
-  if (const Result<void> entered = driver.enter(0, options.priority > 0 ? Criticality::hard : Criticality::soft);
-      !entered)
-    return entered;
-  if (const Result<void> prepared = driver.prepare(0, options.priority > 0 ? Criticality::hard : Criticality::soft);
-      !prepared)
-    return prepared;
+  const Criticality worker = options.priority > 0 ? Criticality::hard : Criticality::soft;
+  if (const Result<void> entered = driver.enter(0, worker); !entered) return entered;
+  if (const Result<void> prepared = driver.prepare(0, worker); !prepared) return prepared;
+  while (driver.prepare_more(0, worker)) {
+  }
   live::set_timer_slack();
   if (options.priority == 0) return {};
   if (const live::Grant fifo = live::take_fifo(options.priority); !fifo.granted)

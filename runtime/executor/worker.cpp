@@ -33,6 +33,8 @@ constexpr int kOverdueShare = 4;
 constexpr Duration kLongest = std::chrono::hours(1);  // that a profile has
 // One wait in the driver while there is nothing to claim; only bounded so that drivers need not count to infinity.
 constexpr Duration kPatience = std::chrono::seconds(1);
+// Between two pieces of preparing: long enough for a start to come first.
+constexpr Duration kPieceEvery = std::chrono::milliseconds(2);
 // See Worker::hangs_at().
 constexpr int kHangFactor = 3;
 constexpr Duration kHangFloor = std::chrono::seconds(1);
@@ -105,6 +107,7 @@ Result<void> Worker::prepare() {
   const Criticality worker = config_.realtime ? Criticality::hard : Criticality::soft;
   if (const Result<void> prepared = driver_->prepare(config_.accelerator, worker); !prepared) return prepared;
   if (config_.realtime && config_.priority > 0 && !fifo_.granted) fifo_ = live::take_fifo(config_.priority);
+  unprepared_ = !config_.realtime;
   return {};
 }
 
@@ -163,11 +166,16 @@ void Worker::serve_ahead(wire::StartConsumer& starts, wire::CompletionProducer& 
   }
 }
 
-// Spins for a while, then sleeps until the doorbell is no longer what it was.
+// Spins for a while, then sleeps until the doorbell is no longer what it was. What the driver may still prepare is done
+// in between, a piece at a time.
 void Worker::sleep(wire::StartConsumer& starts, std::uint32_t bell) noexcept {
   if (spin_for_work(starts)) return;
+  if (unprepared_ && !starts.has_work()) unprepared_ = driver_->prepare_more(config_.accelerator, Criticality::soft);
   starts.announce_sleep();
-  live::futex_wait(starts.doorbell(), bell);
+  if (unprepared_)
+    live::futex_wait_until(starts.doorbell(), bell, live::monotonic_now() + kPieceEvery);
+  else
+    live::futex_wait(starts.doorbell(), bell);
   starts.awake();
 }
 

@@ -100,6 +100,7 @@ class Worker {
   const int depth_;  // launches that the driver may have under way
   FlightQueue flights_;
   Instant last_end_{};  // of a launch
+  bool unprepared_ = false;  // the driver may have more to prepare
   Result<void> entered_;
   live::Grant fifo_;
   const SessionView* session_ = nullptr;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <vector>
 
@@ -46,6 +47,17 @@ Frame picture(PictureFormat format, std::uint32_t width, std::uint32_t height, s
   frame.fill_random(random);
   return frame;
 }
+
+// A job in two segments of one lane, for tests of depth.
+struct TwoSegments {
+  explicit TwoSegments(Gpu& gpu) : first(gpu.variant("stage2 1>1.0")), second(gpu.variant("stage3 1.0>1")) {
+    in.slot_in_number = 0, in.slot_out_number = 1;
+    out.slot_in_number = 1, out.slot_out_number = 2;
+  }
+  const Variant& first;
+  const Variant& second;
+  JobIo in, out;
+};
 
 TEST(CudaDriver, GivesTheCpusAnswersForEverySubnet) {
   Gpu gpu;
@@ -105,6 +117,47 @@ TEST(CudaDriver, AnswersEagerlyWhatHasNoGraph) {
     expect_near(jobs[i].logits(), expected_of(other.model(), 3, frames[i]), 1e-4F);
 }
 
+TEST(CudaDriver, IsReadyWithUniformSubnetsAndRecordsTheRestWhileNothingRuns) {
+  Gpu gpu;
+  gpu.record_all = false;
+  ASSERT_TRUE(gpu.start());
+  const std::size_t uniform = 2 + 4 * 4;  // forms, and four widths of four segments
+  EXPECT_EQ(gpu.engine->captured, uniform);
+  TwoSegments job(gpu);
+  ASSERT_TRUE(gpu.driver->launch(gpu.launch(job.first, {&job.in, 1})));
+  EXPECT_TRUE(gpu.driver->prepare_more(0, Criticality::soft));
+  EXPECT_EQ(gpu.engine->captured, uniform) << "not while something runs";
+  EXPECT_EQ(gpu.driver->await(kNever), true);
+  EXPECT_TRUE(gpu.driver->prepare_more(0, Criticality::soft));
+  EXPECT_EQ(gpu.engine->captured, uniform + 1) << "one at a time";
+  std::size_t pieces = 1;
+  while (gpu.driver->prepare_more(0, Criticality::soft)) ++pieces;
+  EXPECT_EQ(gpu.engine->captured, uniform + pieces);
+  EXPECT_GT(pieces, 16U);
+}
+
+TEST(CudaDriver, ALaneForHardJobsHasAllOfBatchOneAtOnce) {
+  Gpu gpu;
+  ASSERT_TRUE(gpu.driver->open(0, gpu.config));
+  ASSERT_TRUE(gpu.driver->load(gpu.model()));
+  ASSERT_TRUE(gpu.driver->make_slots(32768, Gpu::kSlots));
+  ASSERT_TRUE(gpu.driver->enter(0, Criticality::hard));
+  ASSERT_TRUE(gpu.driver->prepare(0, Criticality::hard));
+  const std::size_t ran = gpu.engine->ran;
+  for (const Variant& v : gpu.model().variants) {
+    if (v.segment == 0 || v.segment + 1U == gpu.model().segments.size()) continue;
+    JobIo io;
+    io.slot_in_number = 0, io.slot_out_number = 1;
+    if (std::none_of(gpu.model().subnets.begin(), gpu.model().subnets.end(), [&](const Subnet& s) {
+          return std::any_of(s.path.begin(), s.path.end(),
+                             [&](VariantId id) { return &gpu.model().variant(id) == &v; });
+        }))
+      continue;
+    ASSERT_TRUE(gpu.driver->run(gpu.launch(v, {&io, 1})));
+  }
+  EXPECT_EQ(gpu.engine->ran, ran) << "no subnet of the model runs eagerly";
+}
+
 TEST(CudaDriver, AllocatesNothingOnceItIsPrepared) {
   Gpu gpu;
   ASSERT_TRUE(gpu.start());
@@ -117,17 +170,6 @@ TEST(CudaDriver, AllocatesNothingOnceItIsPrepared) {
   EXPECT_EQ(gpu.api->misuses(), std::vector<std::string>{});
   EXPECT_EQ(gpu.engine->ran, ran) << "everything had a graph";
 }
-
-// A job in two segments of one lane, for tests of depth.
-struct TwoSegments {
-  explicit TwoSegments(Gpu& gpu) : first(gpu.variant("stage2 1>1.0")), second(gpu.variant("stage3 1.0>1")) {
-    in.slot_in_number = 0, in.slot_out_number = 1;
-    out.slot_in_number = 1, out.slot_out_number = 2;
-  }
-  const Variant& first;
-  const Variant& second;
-  JobIo in, out;
-};
 
 TEST(CudaDriver, HasTwoLaunchesUnderWayAndTellsOfThemInOrder) {
   Gpu gpu;

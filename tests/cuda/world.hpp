@@ -54,8 +54,12 @@ struct Gpu {
     if (const auto loaded = driver->load(model()); !loaded) return loaded;
     if (const auto made = driver->make_slots(32768, kSlots); !made) return made;
     if (const auto entered = driver->enter(0, Criticality::soft); !entered) return entered;
-    return driver->prepare(0, Criticality::soft);
+    if (const auto ready = driver->prepare(0, Criticality::soft); !ready) return ready;
+    while (record_all && driver->prepare_more(0, Criticality::soft)) {
+    }
+    return {};
   }
+  bool record_all = true;  // not only what makes a lane ready
   [[nodiscard]] const Model& model() const { return small.model(); }
 
   [[nodiscard]] const Variant& variant(const std::string& name) const {

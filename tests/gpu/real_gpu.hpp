@@ -44,6 +44,8 @@ inline std::unique_ptr<cuda::CudaDriver> ready_gpu_driver(const Model& model, Pr
       ADD_FAILURE() << done.error().text << " (" << done.error().vendor << ")";
       return nullptr;
     }
+  while (driver->prepare_more(0, Criticality::soft)) {
+  }
   return driver;
 }
 

@@ -119,6 +119,13 @@ class Driver {
     (void)accelerator, (void)worker;
     return {};
   }
+  // Soft worker's thread, while it serves and nothing is posted to it: prepares one more thing that makes later launches
+  // faster, if now is a good time for that. Takes some tens of milliseconds at most; may allocate. False: there is
+  // nothing left, and it need not be called again in this session.
+  [[nodiscard]] virtual bool prepare_more(std::uint32_t accelerator, Criticality worker) noexcept {
+    (void)accelerator, (void)worker;
+    return false;
+  }
   // Worker thread. Blocks until the segment has ended. An error concerns this launch only.
   [[nodiscard]] virtual Result<void> run(const Launch& launch) noexcept = 0;
   // Worker thread; only with caps().depth > 1. Begins a launch behind those under way; all that it points to stays
