@@ -7,15 +7,12 @@
 #include <type_traits>
 
 #include "takt/job.hpp"
+#include "wire/judging.hpp"
 
 namespace takt::wire {
 namespace {
 
-using Fault = const char*;  // static text of what is wrong; null: nothing
-
 constexpr Fault kBadText = "a text is not zero-terminated or holds control characters";
-constexpr Fault kBadNumber = "a number is out of range";
-constexpr Fault kBadReserved = "reserved fields must be zero";
 
 template <std::size_t N>
 bool good(const std::array<char, N>& text) noexcept {
@@ -24,17 +21,6 @@ bool good(const std::array<char, N>& text) noexcept {
     if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) return false;
   }
   return false;
-}
-
-// Texts of failures come from the broker and may have several lines.
-template <std::size_t N>
-bool terminated(const std::array<char, N>& text) noexcept {
-  return std::memchr(text.data(), 0, N) != nullptr;
-}
-
-template <std::size_t N>
-bool zero(const std::array<std::uint8_t, N>& reserved) noexcept {
-  return std::all_of(reserved.begin(), reserved.end(), [](std::uint8_t b) { return b == 0; });
 }
 
 constexpr bool within(std::int64_t value, std::int64_t most) noexcept {

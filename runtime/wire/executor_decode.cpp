@@ -7,24 +7,13 @@
 #include <type_traits>
 
 #include "takt/driver.hpp"
+#include "wire/judging.hpp"
 
 namespace takt::wire {
 namespace {
 
-using Fault = const char*;  // static text of what is wrong; null: nothing
-
 constexpr Fault kBadText = "a text is not zero-terminated";
-constexpr Fault kBadNumber = "a number is out of range";
-constexpr Fault kBadReserved = "reserved fields must be zero";
 
-template <std::size_t N>
-bool terminated(const std::array<char, N>& text) noexcept {
-  return std::memchr(text.data(), 0, N) != nullptr;
-}
-template <std::size_t N>
-bool zero(const std::array<std::uint8_t, N>& reserved) noexcept {
-  return std::all_of(reserved.begin(), reserved.end(), [](std::uint8_t b) { return b == 0; });
-}
 bool known_or_positive(float value) noexcept {
   return std::isfinite(value) && (value == -1 || value >= 0);
 }
