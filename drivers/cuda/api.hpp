@@ -113,5 +113,7 @@ class Api {
 
 // The one of this machine; libcuda is looked up at run time. Where there is no driver its calls fail with 35.
 [[nodiscard]] std::unique_ptr<Api> make_real_api();
+// What the module uses: the real one, or in a build with TAKT_CUDA_FAULTS one that fails when told to (faulty_api.hpp).
+[[nodiscard]] std::unique_ptr<Api> make_api();
 
 }  // namespace takt::cuda

@@ -19,7 +19,7 @@ void end_process(const char* what, Status status) {
 }
 
 std::unique_ptr<Driver> make_cuda() {
-  return std::make_unique<CudaDriver>(CudaDriver::Parts{.api = make_real_api(),
+  return std::make_unique<CudaDriver>(CudaDriver::Parts{.api = make_api(),
                                                         .engine = make_torch_engine(),
                                                         .clock = std::make_unique<RealClock>(),
                                                         .nvml = load_nvml(),
