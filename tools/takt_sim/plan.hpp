@@ -13,10 +13,9 @@ namespace takt::tool {
 // The policy that is compared with the rivals.
 inline constexpr std::string_view kOwn = "takt";
 
-// The strongest sdrm3, by violations and by UXCost, as `takt-sim reproduce sdrm3 --search-only --duration 2s --out DIR`
-// found them.
+// The strongest sdrm3, by violations and by UXCost, as the search of a full `takt-sim reproduce sdrm3` found them.
 inline constexpr std::string_view kSdrm3ByViolations =
-    "sdrm3:drop+supernet/alpha=5.25/beta=0/starv=0/capped=1/late_rule=cap/drop_any=1";
+    "sdrm3:drop+supernet+tune/alpha=4.5/beta=0.5/starv=10/capped=1/late_rule=cap/drop_any=1";
 inline constexpr std::string_view kSdrm3ByUxcost =
     "sdrm3:drop+supernet/alpha=0/beta=10/starv=10/capped=1/late_rule=cap/drop_any=0";
 
