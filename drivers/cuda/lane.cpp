@@ -114,7 +114,7 @@ Result<void> Lane::bring_in(const Served& served, const models::Step& step, cons
     return bring_picture(*served.pictures[index_of(bound, step)], *picture);
   }
   const std::size_t bytes = served.model->bytes_in(step);
-  return settle(c_.api->copy(static_cast<std::byte*>(in_) + frame * bytes, job.inputs[0].data, bytes, stream_));
+  return settle(c_.api->copy(static_cast<std::byte*>(served.in) + frame * bytes, job.inputs[0].data, bytes, stream_));
 }
 
 Result<void> Lane::bring_picture(PicturePlace& place, const models::Picture& picture) noexcept {
@@ -172,7 +172,7 @@ Result<void> Lane::go_eager(const Served& served, const models::Step& step, std:
     to[f] = step.last ? results + f * model.bytes_out(step) : slot_or_nowhere(jobs[f].slot_out_number);
   }
   const Ends ends{
-      .in = picture != nullptr ? picture->bytes : in_,
+      .in = picture != nullptr ? picture->bytes : served.in,
       .from = step.first ? std::span<const void* const>{} : std::span<const void* const>(from).first(jobs.size()),
       .taps = picture != nullptr ? picture->taps : nullptr,
       .to = std::span<void* const>(to).first(jobs.size()),

@@ -99,7 +99,8 @@ class Lane {
   };
   struct Served {
     const PlacedModel* model = nullptr;
-    Shelf shelf;  // positions in `entries`
+    void* in = nullptr;  // the lane's input memory when it was recorded: its graphs read there
+    Shelf shelf;         // positions in `entries`
     std::vector<std::unique_ptr<Entry>> entries;
     std::vector<std::unique_ptr<PicturePlace>> pictures;  // by step; null: it takes none
     std::vector<Key> left;                                // to be recorded, the next one last

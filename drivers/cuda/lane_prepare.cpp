@@ -40,6 +40,7 @@ Result<void> Lane::serve(const PlacedModel& model, bool whole) {
   if (const Result<void> room = make_room(model); !room) return room;
   auto added = std::make_unique<Served>();
   added->model = &model;
+  added->in = in_;
   added->shelf = Shelf(model.bound().steps().size());
   if (const Result<void> made = make_picture_places(*added); !made) return made;
   const KeyPlan plan = plan_keys(model.bound().model(), {}, limits_);
@@ -175,7 +176,7 @@ Result<void> Lane::record(Served& served, const Key& key) {
   }
   const PicturePlace* const picture = served.pictures[key.variant].get();
   const Ends ends{
-      .in = picture != nullptr ? picture->bytes : in_,
+      .in = picture != nullptr ? picture->bytes : served.in,
       .from = step.first ? std::span<const void* const>{} : std::span<const void* const>(from).first(key.batch),
       .taps = picture != nullptr ? picture->taps : nullptr,
       .to = std::span<void* const>(to).first(key.batch),
