@@ -172,6 +172,14 @@ class Steps(Folder):
                          {"a_test": "passed", "b_test": "failed", "c_test": "skipped", "d_test": "failed"})
         self.assertEqual(state["tests"]["d_test"]["why"], "ended by SIGSEGV")
 
+    def test_check_memory_too_where_a_sanitizer_lies_beside_libtorch(self):
+        bundle = self.make_bundle({"a_test": "", gpu_steps.MEMCHECKED: ""})
+        write_script(self.folder / "site/nvidia/cu13/bin/compute-sanitizer",
+                     f'echo memcheck >>{self.folder}/ran\n[ "$2" = memcheck ] && shift 4 && exec "$@"')
+        state, ran = self.check(bundle)
+        self.assertEqual(ran, ["a_test", gpu_steps.MEMCHECKED, "memcheck", gpu_steps.MEMCHECKED])
+        self.assertEqual(self.statuses(state["tests"])[f"memcheck_{gpu_steps.MEMCHECKED}"], "passed")
+
     def test_go_on_where_the_last_call_stopped(self):
         bundle = self.make_bundle({"a_test": "", "b_test": "exit 1", "bench-gpu-x": 'echo {} >"$2"'})
         self.check(bundle)

@@ -5,6 +5,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -14,7 +15,8 @@ import gpu_place
 import gpu_targets
 
 SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
-BENCH_SECONDS, TEST_SECONDS = 240, 300
+BENCH_SECONDS, TEST_SECONDS, MEMCHECK_SECONDS = 240, 300, 600
+MEMCHECKED = "gpu_agreement_test"  # the short set: every kernel that a model runs
 
 
 class Run:
@@ -208,7 +210,28 @@ def test(run):
         folder = run.out if run.has_binaries() else properties.get("WORKING_DIRECTORY")
         return lambda: run.run(name, command, properties.get("TIMEOUT", TEST_SECONDS), environment, folder)
 
-    go_through(run, "tests", [(entry[0], starter(*entry)) for entry in list_tests(run)])
+    tests = list_tests(run)
+    entries = [(entry[0], starter(*entry)) for entry in tests]
+    sanitizer = find_sanitizer(run.torch)
+    for name, command, properties in tests:
+        if name == MEMCHECKED and sanitizer:
+            slow = properties | {"TIMEOUT": MEMCHECK_SECONDS}
+            entries.append((f"memcheck_{name}", starter(f"memcheck_{name}", memcheck(sanitizer, command), slow)))
+    if not sanitizer:
+        print("tools/gpu-check: no compute-sanitizer here (a CUDA toolkit or the package nvidia-cuda-sanitizer-api has it): "
+              "memory is not checked", flush=True)
+    go_through(run, "tests", entries)
+
+
+def find_sanitizer(torch):
+    """compute-sanitizer of a toolkit or of a package beside libtorch; None if there is none."""
+    beside = pathlib.Path(torch).parent / "nvidia/cu13/bin/compute-sanitizer"
+    return str(beside) if beside.exists() else shutil.which("compute-sanitizer")
+
+
+def memcheck(sanitizer, command):
+    """The command under memcheck; single precision is enough, the kernels of half differ in the library only."""
+    return [sanitizer, "--tool", "memcheck", "--error-exitcode", "1", *command, "--gtest_filter=*/0"]
 
 
 # ---- bench
